@@ -1,0 +1,1 @@
+"""The exporters that ship with vmwatch, one module each, found by entry point."""

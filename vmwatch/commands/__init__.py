@@ -1,0 +1,1 @@
+"""What `vmwatch` can be asked to do: one module for each command."""

@@ -1,0 +1,149 @@
+"""The interfaces between sources, the stream and exporters; all who write one of these need only this module.
+
+libvirt --> Source.run(publish) --> Stream --> Exporter.run(batches)
+                                      |
+                                   Journal --> durable Exporter.run(batches)
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+import msgspec
+
+from vmwatch.events import Event, Time
+from vmwatch.sample import HostSample
+from vmwatch.state import DomainCounters, KnownState
+
+if TYPE_CHECKING:  # the web framework is loaded by `vmwatch.web` alone
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+Publish = Callable[[Event], None]
+"""Tell an event: never blocks and never fails, as libvirt cannot wait for us.  Call it on the event loop's thread."""
+
+Batches = AsyncIterator[Sequence[Event]]
+"""Events in order, at most 1,000 or 1 MiB at once, whatever is waiting.
+
+Asking for the next batch says that the last one is done.  Waiting can be cancelled or timed out without harm; a run that
+failed or was cancelled is given the same batch again.  It ends when vmwatch stops.
+"""
+
+Handler = Callable[["Request"], Awaitable["Response"]]
+
+
+class Source(Protocol):
+    """Something that events come from: one host."""
+
+    @property
+    def name(self) -> str:
+        """The host's name, which every event of it carries."""
+
+    async def run(self, publish: Publish, known: KnownState, /) -> None:
+        """Publish events until cancelled; *known* is to look at, and is up to date when *publish* returns."""
+
+    async def sample(self, deadline: float, /) -> HostSample | None:
+        """Measure by *deadline* (seconds of the loop's clock) what can be; None while the host is away."""
+
+    def status(self) -> "HostStatus":
+        """Say how it stands with the connection."""
+
+
+class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with one host: *reason* and *cure* in words while it is not *up*; *since* when it is so.
+
+    *figures* are counts and gauges about our own work for it (reconnects, overdue calls, ...), by metric name.
+    """
+
+    host: str
+    uri: str
+    up: bool
+    since: Time
+    reason: str = ""
+    cure: str = ""
+    versions: Mapping[str, str] = {}
+    figures: Mapping[str, float] = {}
+
+
+class ExporterStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with one exporter; *waiting* events in its buffer or journal, the oldest of them *oldest*."""
+
+    exporter: str
+    up: bool
+    reason: str = ""
+    events: int = 0
+    waiting: int = 0
+    dropped: int = 0
+    failures: int = 0
+    oldest: Time | None = None
+
+
+class JournalStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with the journal: *size_bytes* with its log, whether it can be *writable*, and what waits for it."""
+
+    size_bytes: int
+    events: int
+    position: int
+    waiting: int
+    waiting_bytes: int
+    writable: bool
+    reason: str = ""
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Where events go.  A frozen dataclass whose fields are the keys of its table in the configuration.
+
+    *durable* exporters get their batches from the journal, from their last acknowledged position on; the others from
+    memory, where the oldest go (and are counted) when they are too slow.
+    """
+
+    durable: ClassVar[bool]
+
+    @property
+    def wants_samples(self) -> bool:
+        """Say whether samples belong into its batches."""
+
+    async def run(self, batches: Batches, watch: "Watch", /) -> None:
+        """Consume *batches* to their end, then return.
+
+        Called again, after a pause, when it raises or returns before the end.  It is cancelled when vmwatch stops and it
+        has not come to its end in time.
+        """
+
+
+class Watch(Protocol):
+    """What an exporter may ask for; read-only."""
+
+    def known(self) -> KnownState:
+        """Return the one fold of the stream."""
+
+    def counters(self) -> Mapping[str, Mapping[str, DomainCounters]]:
+        """Return the event counters by host and name: as committed, or as told while nothing can be committed."""
+
+    def hosts(self) -> Sequence[HostStatus]:
+        """Return how it stands with each host."""
+
+    def exporters(self) -> Sequence[ExporterStatus]:
+        """Return how it stands with each exporter."""
+
+    def journal(self) -> JournalStatus:
+        """Return how it stands with the journal."""
+
+    def told(self) -> Mapping[tuple[str, str], int]:
+        """Return how many events were told in this run, by origin and type."""
+
+    async def sample(self, deadline: float, hosts: Sequence[str] = ()) -> Sequence[HostSample]:
+        """Return a sample of each host (of *hosts* only, where given), fresh enough, shared by all who ask at once.
+
+        Back by *deadline* (seconds of the loop's clock) whatever hangs; what could not be read is marked in the sample.
+        """
+
+    def since(self, position: int) -> AsyncIterator[tuple[int, Event]]:
+        """Yield the journal's events after *position*, with theirs, up to the last one committed."""
+
+    def mount(self, path: str, handler: Handler) -> None:
+        """Serve *path* on the one web server."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The user's static labels, for every series and event."""
