@@ -24,8 +24,8 @@ Publish = Callable[[Event], None]
 Batches = AsyncIterator[Sequence[Event]]
 """Events in order, at most 1,000 or 1 MiB at once, whatever is waiting.
 
-Asking for the next batch says that the last one is done.  Waiting can be cancelled or timed out without harm; a run that
-failed or was cancelled is given the same batch again.  It ends when vmwatch stops.
+Asking for the next batch says that the last one is done.  Waiting can be cancelled or timed out without harm; a run
+that failed or was cancelled is given the same batch again.  It ends when vmwatch stops.
 """
 
 Handler = Callable[["Request"], Awaitable["Response"]]
@@ -78,7 +78,7 @@ class ExporterStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How it stands with the journal: *size_bytes* with its log, whether it can be *writable*, and what waits for it."""
+    """How it stands with the journal: *size_bytes* with its log, *writable* or not, and what waits for it."""
 
     size_bytes: int
     events: int
@@ -106,8 +106,8 @@ class Exporter(Protocol):
     async def run(self, batches: Batches, watch: "Watch", /) -> None:
         """Consume *batches* to their end, then return.
 
-        Called again, after a pause, when it raises or returns before the end.  It is cancelled when vmwatch stops and it
-        has not come to its end in time.
+        Called again, after a pause, when it raises or returns before the end.  It is cancelled when vmwatch stops and
+        it has not come to its end in time.
         """
 
 

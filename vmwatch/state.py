@@ -1,7 +1,7 @@
 """What is known: hosts, their domains, open derivations and event counters, as the events told so far leave them.
 
-Only `vmwatch.fold` changes it, so that folding the journal's events again gives the same.  Everything here is plain data
-that the journal writes down beside the events; nobody else keeps a copy.
+Only `vmwatch.fold` changes it, so that folding the journal's events again gives the same.  Everything here is plain
+data that the journal writes down beside the events; nobody else keeps a copy.
 """
 
 from collections.abc import Iterator
