@@ -1,0 +1,141 @@
+"""Everything that can be set, as frozen values with their defaults: what `vmwatch.config` reads and all others are given.
+
+A field's name is its key in the configuration, and its type is what may stand there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from vmwatch.pipeline import Exporter
+
+Seconds = Annotated[float, "seconds"]
+"""A duration: a number of seconds, or in the configuration also text such as "15s", "10m", "24h", "7d"."""
+
+Bytes = Annotated[int, "bytes"]
+"""A size: a number of bytes, or in the configuration also text such as "64KiB", "256MiB", "1GiB"."""
+
+StatsGroup = Literal[
+    "state", "cpu", "balloon", "vcpu", "interface", "block", "perf", "iothread", "memory", "dirtyrate", "vm"
+]
+"""libvirt's groups of bulk statistics (VIR_DOMAIN_STATS_*; `cpu` is CPU_TOTAL)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """One hypervisor.
+
+    *name* stands on every event of it; where it is empty, `vmwatch.config` takes the URI's host, else this machine's.
+    *read_only* is tried first where it is None.  *include* and *exclude* are globs on the names of domains.
+    """
+
+    uri: str
+    name: str = ""
+    read_only: bool | None = None
+    events: Literal["auto", "callbacks", "polling"] = "auto"
+    poll_interval: Seconds = 5.0
+    resync_interval: Seconds = 60.0
+    auth_file: Path | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatsSettings:
+    """What is measured and how often; *timeout* is when a call is overdue, *concurrency* calls run at once per host."""
+
+    groups: tuple[StatsGroup, ...] = ("state", "cpu", "balloon", "vcpu", "interface", "block")
+    interval: Seconds = 15.0
+    max_age: Seconds = 1.0
+    timeout: Seconds = 3.0
+    concurrency: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """How much the journal keeps: *max_bytes* counts the file and its log."""
+
+    max_age: Seconds = 7 * 86400.0
+    max_bytes: Bytes = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataLabel:
+    """Where a label of `libvirt_domain_metadata_info` comes from: *xpath* in the metadata element of *namespace*."""
+
+    namespace: str
+    xpath: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How vmwatch's own log is written: `auto` is for people on a terminal, JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The web server: *listen_addresses* as in `:9177`, `127.0.0.1:9177`, `[::1]:9177`.
+
+    *config_file* is the exporter-toolkit's; *enable_reload* lets a POST to `/-/reload` re-read the configuration.
+    """
+
+    listen_addresses: tuple[str, ...] = (":9177",)
+    telemetry_path: str = "/metrics"
+    config_file: Path | None = None
+    enable_reload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSettings:
+    """Which sensitive values events may carry; all are left out unless switched on."""
+
+    graphics: bool = False
+    tunables: bool = False
+    paths: bool = False
+    metadata: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Globs:
+    """Patterns on an event's type, host and domain name; none given matches all."""
+
+    type: tuple[str, ...] = ()
+    host: tuple[str, ...] = ()
+    domain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterSettings:
+    """One exporter: *name* is its position in the journal, its metric label and its log field.
+
+    It gets what *include* matches and *exclude* does not.  *linger* gathers that long before a batch; *start* is where
+    a durable exporter without a position begins.
+    """
+
+    name: str
+    type: str
+    exporter: Exporter
+    include: Globs = Globs()
+    exclude: Globs = Globs()
+    linger: Seconds = 0.0
+    start: Literal["now", "earliest"] = "now"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration.  *labels* are static fields for every event and series."""
+
+    hosts: tuple[HostSettings, ...]
+    exporters: tuple[ExporterSettings, ...]
+    state_directory: Path
+    stats: StatsSettings = StatsSettings()
+    journal: JournalSettings = JournalSettings()
+    metadata: Mapping[str, MetadataLabel] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    show: ShowSettings = ShowSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
