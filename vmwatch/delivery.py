@@ -1,0 +1,201 @@
+"""How events reach an exporter: batches out of a bounded buffer in memory, or out of the journal for durable ones.
+
+The iterators are objects, not generators: waiting for the next batch can be cancelled or timed out without harm, and
+`again` gives the batch in hand once more after a run that failed.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import msgspec
+import structlog
+
+from vmwatch.encode import decode
+from vmwatch.events import DomainSampled, Event, HostSampled
+from vmwatch.journal import Journal
+from vmwatch.journal_file import Lost, Record
+
+MAX_BATCH = 1000
+BUFFER_EVENTS = 16_384
+
+log = structlog.get_logger(__name__)
+
+Wanted = Callable[[Event], bool]
+
+
+class Delivery:
+    """What one exporter gets from memory: *wanted* events, the oldest lost when it is *buffer* events behind.
+
+    *done* is called whenever a batch was consumed, *lose* with what was lost, host by host, once there is room again.
+    *linger* (seconds) is how long a batch waits for company.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        *,
+        done: Callable[[int], None],
+        lose: Callable[[Lost], None],
+        linger: float = 0.0,
+        buffer: int = BUFFER_EVENTS,
+    ) -> None:
+        self.dropped = 0
+        self._wanted = wanted
+        self._done = done
+        self._lose = lose
+        self._linger = linger
+        self._buffer: deque[Event] = deque()
+        self._size = buffer
+        self._lost: dict[str, Lost] = {}
+        self._batch: Sequence[Event] = ()
+        self._given = False
+        self._closed = False
+        self._something = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait, the batch in hand included."""
+        return len(self._buffer) + len(self._batch)
+
+    @property
+    def oldest(self) -> Event | None:
+        """The event that waits longest."""
+        return self._batch[0] if self._batch else self._buffer[0] if self._buffer else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to come."""
+        return self._closed and not self.waiting
+
+    def put(self, event: Event) -> None:
+        """Take a told event; never blocks."""
+        if not self._wanted(event):
+            return
+        if len(self._buffer) >= self._size:
+            self._drop(self._buffer.popleft())
+        self._buffer.append(event)
+        self._something.set()
+
+    def close(self) -> None:
+        """Let the iteration end after what waits."""
+        self._closed = True
+        self._something.set()
+
+    def again(self) -> Self:
+        """Return the iterator so that it gives the batch in hand once more."""
+        self._given = False
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Event]:
+        if self._batch and self._given:
+            batch, self._batch = self._batch, ()
+            self._finish(batch)
+        while not self._batch:
+            await self._wait()
+            self._batch = await self._gather()
+            self._given = False
+            if not self._batch and self._closed:
+                raise StopAsyncIteration
+        self._given = True
+        return self._batch
+
+    def _finish(self, batch: Sequence[Event]) -> None:
+        self._done(len(batch))
+
+    async def _wait(self) -> None:
+        await self._something.wait()
+        if self._linger and not self._closed:
+            await asyncio.sleep(self._linger)
+
+    async def _gather(self) -> Sequence[Event]:
+        lost, self._lost = self._lost, {}
+        for one in lost.values():
+            self._lose(one)
+        batch = [self._buffer.popleft() for _ in range(min(MAX_BATCH, len(self._buffer)))]
+        if not self._buffer and not self._closed:
+            self._something.clear()
+        return batch
+
+    def _drop(self, event: Event) -> None:
+        self.dropped += 1
+        known = self._lost.get(event.host) or Lost(event.host, 0, event.sequence, event.sequence)
+        self._lost[event.host] = Lost(event.host, known.count + 1, known.first_sequence, event.sequence)
+
+
+class DurableDelivery(Delivery):
+    """What one durable exporter gets: events out of the journal, and samples, if it wants some, out of memory.
+
+    Asking for the next batch acknowledges the last one to the journal, under *name*.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        *,
+        journal: Journal,
+        name: str,
+        start: int,
+        done: Callable[[int], None],
+        lose: Callable[[Lost], None],
+        linger: float = 0.0,
+    ) -> None:
+        super().__init__(wanted, done=done, lose=lose, linger=linger)
+        self._journal = journal
+        self._name = name
+        self._read_to = start
+        self._acknowledged = start
+        self._last = False
+        journal.acknowledge(name, start)
+        journal.listen(self._something.set)
+        self._something.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many committed events are not acknowledged, and the samples that wait."""
+        return max(0, self._journal.position - self._acknowledged) + len(self._buffer)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to come in this run; what is not acknowledged comes in the next."""
+        return self._closed
+
+    def put(self, event: Event) -> None:
+        """Take a sample; everything else comes out of the journal."""
+        if isinstance(event, DomainSampled | HostSampled):
+            super().put(event)
+
+    def _finish(self, batch: Sequence[Event]) -> None:
+        self._acknowledge()
+        super()._finish(batch)
+
+    def _acknowledge(self) -> None:
+        self._acknowledged = self._read_to
+        self._journal.acknowledge(self._name, self._read_to)
+
+    async def _gather(self) -> Sequence[Event]:
+        if self._last:
+            return ()
+        self._last = self._closed
+        records = await self._journal.read(self._read_to, limit=MAX_BATCH)
+        samples = await super()._gather()
+        batch = [event for event in map(self._decode, records) if event is not None and self._wanted(event)]
+        if records:
+            self._read_to = records[-1].position
+        if not batch and self._read_to > self._acknowledged:
+            self._acknowledge()
+        if self._journal.position > self._read_to:
+            self._something.set()
+        return [*batch, *samples]
+
+    def _decode(self, record: Record) -> Event | None:
+        try:
+            return decode(record.body)
+        except msgspec.MsgspecError as error:
+            log.error("journal record unreadable", position=record.position, reason=str(error))
+            self._lose(Lost(record.host, 1, record.sequence, record.sequence))
+            return None

@@ -1,0 +1,261 @@
+"""The journal: the stream's memory, written in groups by one thread of its own, never on the event loop.
+
+Events wait a few milliseconds for company, then one transaction takes all that waits and the known state after them.
+While the disk refuses, they wait in memory; what does not fit there is lost, and told.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from pathlib import Path
+
+import structlog
+
+from vmwatch.encode import decode, encode
+from vmwatch.events import DomainSampled, Event, HostSampled
+from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record
+from vmwatch.journal_rows import everything, known_rows, restore, restore_counters
+from vmwatch.pipeline import JournalStatus
+from vmwatch.state import DomainCounters, KnownState
+from vmwatch.threads import Worker
+
+GATHER_SECONDS = 0.005
+RETRY_SECONDS = 1.0
+PRUNE_SECONDS = 60.0
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class Journal:
+    """The memory of *known* and of the events that led to it.
+
+    *tell_lost* is called with what was lost for want of room (exporter None) or went before an exporter had it;
+    *damage* says what was found and where it was put, after a damaged file was met.
+    """
+
+    def __init__(
+        self,
+        known: KnownState,
+        path: Path | None,
+        *,
+        max_bytes: int,
+        max_age_seconds: float,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+    ) -> None:
+        self.known = known
+        self.committed: dict[str, dict[str, DomainCounters]] = {}
+        self.position = 0
+        self._path = path
+        self._limits = {"max_bytes": max_bytes, "max_age_seconds": max_age_seconds}
+        self._max_waiting_bytes = max_waiting_bytes
+        self._file: JournalFile
+        self._worker = Worker("journal")
+        self._next_position = 1
+        self._waiting: deque[Record] = deque()
+        self._waiting_bytes = 0
+        self._known_rows: dict[KnownKey, bytes | None] = {}
+        self._acknowledged: dict[str, int] = {}
+        self._new_positions: dict[str, int] = {}
+        self._lost: dict[str, Lost] = {}
+        self._trouble = ""
+        self._size_bytes = 0
+        self._events = 0
+        self._something = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+        self._writing = asyncio.Lock()
+        self.tell_lost: Callable[[str | None, Lost], None] = lambda _exporter, _lost: None
+        self.damage = ""
+
+    def open(self) -> None:
+        """Open or make the file and load what was known; a damaged one is set aside.  Blocks; VmwatchError, OSError."""
+        try:
+            self._load(self._new_file())
+        except sqlite3.DatabaseError as error:
+            if self._path is None or not _is_damage(error):
+                raise
+            self._set_aside(str(error))
+            self._load(self._new_file())
+
+    def _new_file(self) -> JournalFile:
+        return JournalFile(self._path, **self._limits)  # type: ignore[arg-type]
+
+    def _load(self, file: JournalFile) -> None:
+        self._file = file
+        self.position = file.last_position()
+        self._next_position = self.position + 1
+        self._acknowledged = file.positions()
+        rows = dict(file.known())
+        restore(self.known, rows)
+        restore_counters(self.committed, rows)
+        self._size_bytes, self._events = file.size_bytes(), file.count()
+
+    def _set_aside(self, reason: str) -> None:
+        assert self._path is not None  # noqa: S101 - a journal in memory cannot be damaged
+        aside = self._path.with_name(f"{self._path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+        for suffix in ("", "-wal", "-shm"):
+            part = self._path.with_name(self._path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+        self.damage = f"{reason}; set aside as {aside}"
+        log.error("journal damaged", reason=reason, set_aside=str(aside))
+
+    def append(self, event: Event) -> None:
+        """Take a told event; never blocks."""
+        if isinstance(event, DomainSampled | HostSampled):
+            return
+        body = encode(event)
+        self._waiting.append(Record(self._next_position, event.host, event.sequence, event.time, event.type, body))
+        self._next_position += 1
+        self._waiting_bytes += len(body)
+        while self._waiting_bytes > self._max_waiting_bytes and len(self._waiting) > 1:
+            self._lose(self._waiting.popleft())
+        self._something.set()
+
+    def _lose(self, record: Record) -> None:
+        self._waiting_bytes -= len(record.body)
+        first = self._lost.get(record.host, Lost(record.host, 0, record.sequence, record.sequence))
+        self._lost[record.host] = Lost(record.host, first.count + 1, first.first_sequence, record.sequence)
+
+    async def run(self) -> None:
+        """Write groups until cancelled; what waits then is written by `close`."""
+        pruned = 0.0
+        while True:
+            await self._something.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._something.clear()
+            if not await asyncio.shield(asyncio.ensure_future(self.flush())):
+                self._something.set()
+                await asyncio.sleep(RETRY_SECONDS)
+            elif time.monotonic() - pruned > PRUNE_SECONDS or self._size_bytes > self._limits["max_bytes"]:
+                pruned = time.monotonic()
+                await self._prune()
+
+    async def flush(self) -> bool:
+        """Write all that waits; False where the disk refuses."""
+        async with self._writing:
+            return await self._flush()
+
+    async def _flush(self) -> bool:
+        self._known_rows |= known_rows(self.known.take_changes())
+        group, rows, positions = list(self._waiting), self._known_rows, self._new_positions
+        self._waiting, self._known_rows, self._new_positions = deque(), {}, {}
+        group_bytes, self._waiting_bytes = self._waiting_bytes, 0
+        try:
+            await self._commit(group, rows, positions)
+        except (sqlite3.Error, OSError) as error:
+            self._waiting.extendleft(reversed(group))
+            self._waiting_bytes += group_bytes
+            self._known_rows = rows | self._known_rows
+            self._new_positions = positions | self._new_positions
+            await self._refused(error)
+            return False
+        self._written(group, rows, positions)
+        return True
+
+    async def _commit(
+        self, group: list[Record], rows: Mapping[KnownKey, bytes | None], positions: Mapping[str, int]
+    ) -> None:
+        def write() -> int:
+            self._file.commit(group, rows, positions)
+            return self._file.size_bytes()
+
+        self._size_bytes = await self._worker.submit(write)
+        self._events += len(group)
+
+    def _written(
+        self, group: list[Record], rows: Mapping[KnownKey, bytes | None], positions: Mapping[str, int]
+    ) -> None:
+        if self._trouble:
+            log.warning("journal writable again", events=len(group))
+            self._trouble = ""
+        self._acknowledged |= positions
+        restore_counters(self.committed, rows)
+        if group:
+            self.position = group[-1].position
+        lost, self._lost = self._lost, {}
+        for dropped in lost.values():
+            self.tell_lost(None, dropped)
+        for listener in self._listeners:
+            listener()
+
+    async def _refused(self, error: sqlite3.Error | OSError) -> None:
+        if not self._trouble:
+            log.error("journal not writable", reason=str(error), path=str(self._path), waiting=len(self._waiting))
+        self._trouble = str(error)
+        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+            await self._worker.call(self._begin_anew, str(error), known_rows(everything(self.known)))
+
+    def _begin_anew(self, reason: str, rows: Mapping[KnownKey, bytes | None]) -> None:
+        self._file.close()
+        self._set_aside(reason)
+        self._file = self._new_file()
+        self._file.commit([], rows, self._acknowledged)
+        self._file.set_last_position(self.position)
+
+    async def _prune(self) -> None:
+        try:
+            gone = await self._worker.call(lambda: self._file.prune(self._acknowledged))
+            self._events = await self._worker.call(lambda: self._file.count())
+        except (sqlite3.Error, OSError) as error:
+            await self._refused(error)
+            return
+        for exporter, lost in gone:
+            self.tell_lost(exporter, lost)
+
+    def acknowledged(self, exporter: str) -> int | None:
+        """Return the last position *exporter* acknowledged; None for one the journal has not met."""
+        return self._new_positions.get(exporter, self._acknowledged.get(exporter))
+
+    def acknowledge(self, exporter: str, position: int) -> None:
+        """Note that *exporter* has had everything up to *position*; written with the next group."""
+        self._new_positions[exporter] = position
+        self._something.set()
+
+    def forget_others(self, exporters: Collection[str]) -> None:
+        """Stop keeping events for exporters that are not among *exporters*; their positions stay in the file."""
+        self._acknowledged = {name: at for name, at in self._acknowledged.items() if name in exporters}
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call *listener* after every commit."""
+        self._listeners.append(listener)
+
+    async def read(self, after: int, *, limit: int = 1000, max_bytes: int = 1024 * 1024) -> list[Record]:
+        """Return committed events after position *after*: at most *limit*, and (but for the first) *max_bytes*."""
+        return await self._worker.call(lambda: self._file.read(after, limit=limit, max_bytes=max_bytes))
+
+    async def since(self, position: int) -> AsyncIterator[tuple[int, Event]]:
+        """Yield the committed events after *position*, with theirs."""
+        while records := await self.read(position):
+            for record in records:
+                yield record.position, decode(record.body)
+            position = records[-1].position
+
+    async def first_since(self, time: int) -> int:
+        """Return the position before the first event at or after *time*."""
+        return await self._worker.call(lambda: self._file.first_since(time))
+
+    def status(self) -> JournalStatus:
+        """Say how it stands."""
+        return JournalStatus(
+            size_bytes=self._size_bytes,
+            events=self._events,
+            position=self.position,
+            waiting=len(self._waiting),
+            waiting_bytes=self._waiting_bytes,
+            writable=not self._trouble,
+            reason=self._trouble,
+        )
+
+    async def close(self) -> None:
+        """Write what waits, once, and close the file; what the disk refuses now is lost, and logged."""
+        if not await self.flush():
+            log.error("journal closed with events unwritten", events=len(self._waiting), reason=self._trouble)
+        await self._worker.call(lambda: self._file.close())
+        self._worker.end()
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -1,0 +1,103 @@
+"""Keeps each exporter running: told when it fails, started again with back-off, never disturbing another."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from vmwatch.delivery import Delivery
+from vmwatch.errors import VmwatchError
+from vmwatch.events import Event, ExporterFailed, ExporterRecovered, Origin, Time
+from vmwatch.pipeline import Exporter, ExporterStatus, Publish, Watch
+from vmwatch.stream import now
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class SupervisedExporter:
+    """One exporter under its *name*, with the *delivery* it is fed by."""
+
+    def __init__(
+        self,
+        name: str,
+        exporter: Exporter,
+        *,
+        host: str,
+        publish: Publish,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self.exporter = exporter
+        self.delivery: Delivery
+        self._host = host
+        self._publish = publish
+        self._sleep = sleep
+        self._events = 0
+        self._failures = 0
+        self._reason = ""
+        self._failed_at: Time | None = None
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+
+    async def run(self, watch: Watch) -> None:
+        """Run the exporter until its delivery has ended."""
+        while True:
+            try:
+                await self.exporter.run(self.delivery.again(), watch)
+                reason = "returned before the end of the stream"
+            except VmwatchError as error:
+                reason = str(error)
+            except Exception as error:  # a bug of one exporter harms that exporter only
+                log.exception("exporter has a bug", exporter=self.name)
+                reason = f"{type(error).__name__}: {error}"
+            if self.delivery.ended:
+                return
+            self._fail(reason)
+            await self._sleep(self._pause_seconds * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+
+    def batch_done(self, events: int) -> None:
+        """Take the delivery's word that a batch was consumed: the exporter works."""
+        self._events += events
+        if self._failed_at is None:
+            return
+        failed_at, self._failed_at = self._failed_at, None
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._reason = ""
+        seconds = now().since(failed_at)
+        log.info("exporter recovered", exporter=self.name, seconds=round(seconds, 3))
+        self._tell(
+            ExporterRecovered(time=now(), host=self._host, origin=Origin.VMWATCH, exporter=self.name, seconds=seconds)
+        )
+
+    def _fail(self, reason: str) -> None:
+        self._failures += 1
+        if self._failed_at is None:
+            self._failed_at = now()
+        if reason == self._reason:
+            return  # told already; the counter goes on
+        self._reason = reason
+        log.error("exporter failed", exporter=self.name, reason=reason)
+        self._tell(
+            ExporterFailed(time=now(), host=self._host, origin=Origin.VMWATCH, exporter=self.name, reason=reason)
+        )
+
+    def _tell(self, event: Event) -> None:
+        self._publish(event)
+
+    def status(self) -> ExporterStatus:
+        """Say how it stands."""
+        oldest = self.delivery.oldest
+        return ExporterStatus(
+            exporter=self.name,
+            up=self._failed_at is None,
+            reason=self._reason,
+            events=self._events,
+            waiting=self.delivery.waiting,
+            dropped=self.delivery.dropped,
+            failures=self._failures,
+            oldest=oldest.time if oldest else None,
+        )
