@@ -1,4 +1,4 @@
-"""Everything that can be set, as frozen values with their defaults: what `vmwatch.config` reads and all others are given.
+"""Everything that can be set, as frozen values with their defaults: read by `vmwatch.config`, given to all others.
 
 A field's name is its key in the configuration, and its type is what may stand there.
 """
@@ -8,13 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from vmwatch.pipeline import Exporter
 
-Seconds = Annotated[float, "seconds"]
-"""A duration: a number of seconds, or in the configuration also text such as "15s", "10m", "24h", "7d"."""
+_DURATION = 'seconds as a number, or text such as "15s", "10m", "24h", "7d"'
 
-Bytes = Annotated[int, "bytes"]
-"""A size: a number of bytes, or in the configuration also text such as "64KiB", "256MiB", "1GiB"."""
+Seconds = Annotated[float, Meta(ge=0, description=_DURATION, extra={"unit": "seconds"})]
+"""A duration, which may be 0."""
+
+Interval = Annotated[float, Meta(ge=0.1, description=f"at least 0.1 {_DURATION}", extra={"unit": "seconds"})]
+"""A time between two things that are done again and again."""
+
+Bytes = Annotated[int, Meta(ge=0, description='bytes as a number, or text such as "256MiB"', extra={"unit": "bytes"})]
+"""A size."""
+
+Count = Annotated[int, Meta(ge=1, description="a whole number, at least 1")]
 
 StatsGroup = Literal[
     "state", "cpu", "balloon", "vcpu", "interface", "block", "perf", "iothread", "memory", "dirtyrate", "vm"
@@ -34,8 +43,8 @@ class HostSettings:
     name: str = ""
     read_only: bool | None = None
     events: Literal["auto", "callbacks", "polling"] = "auto"
-    poll_interval: Seconds = 5.0
-    resync_interval: Seconds = 60.0
+    poll_interval: Interval = 5.0
+    resync_interval: Interval = 60.0
     auth_file: Path | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -46,10 +55,10 @@ class StatsSettings:
     """What is measured and how often; *timeout* is when a call is overdue, *concurrency* calls run at once per host."""
 
     groups: tuple[StatsGroup, ...] = ("state", "cpu", "balloon", "vcpu", "interface", "block")
-    interval: Seconds = 15.0
+    interval: Interval = 15.0
     max_age: Seconds = 1.0
-    timeout: Seconds = 3.0
-    concurrency: int = 4
+    timeout: Interval = 3.0
+    concurrency: Count = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +87,35 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """The web server: *listen_addresses* as in `:9177`, `127.0.0.1:9177`, `[::1]:9177`.
+    """The web server: *listen_addresses* as in `:9177` (all addresses), `127.0.0.1:9177`, `[::1]:9177`.
 
     *config_file* is the exporter-toolkit's; *enable_reload* lets a POST to `/-/reload` re-read the configuration.
+    Raises ValueError for an address or path that cannot be one.
     """
 
     listen_addresses: tuple[str, ...] = (":9177",)
     telemetry_path: str = "/metrics"
     config_file: Path | None = None
     enable_reload: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be served."""
+        if not self.telemetry_path.startswith("/") or self.telemetry_path == "/":
+            raise ValueError('telemetry_path: expected a path such as "/metrics"')
+        _ = self.endpoints
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, int], ...]:
+        """Return the listen addresses as (host, port); the host is empty for all addresses."""
+        return tuple(_endpoint(address) for address in self.listen_addresses)
+
+
+def _endpoint(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in bare and bare == host):
+        raise ValueError('listen address: expected ":9177", "127.0.0.1:9177" or "[::1]:9177"')
+    return bare, int(port)
 
 
 @dataclass(frozen=True, slots=True)
