@@ -13,7 +13,7 @@ setup: ## Install vmwatch into .venv, and what it needs
 
 run: ## Watch this machine's guests, or a demonstration; ARGS="--web.listen-address=:9000" is passed on
 	@deploy/setup.sh run
-	@deploy/run.sh $(ARGS)
+	@exec .venv/bin/vmwatch run --or-demo $(ARGS)
 
 test: ## Run all tests; ARGS="tests/traces -k panic" runs some
 	@deploy/setup.sh test
