@@ -1,32 +1,88 @@
-"""Figures of hosts and domains on their way from the sampler to exporters: one series table for all of them."""
+"""Figures of hosts and domains on their way from the sampler to exporters: rows of numbers under shared columns.
 
-from collections.abc import Sequence
+A row is one thing's figures (a domain's own, one of its disks', one vCPU's); its columns name them once for all rows of
+the same shape, so that thousands of figures cost little more than their numbers.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
-from vmwatch.events import Domain, State, Time
+from vmwatch.events import Domain, DomainSampled, Event, HostSampled, Origin, State, Time
+
+Number = int | float
 
 
-class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A quantity: *kind* is counter, gauge or info; *labels* are those beside host and domain."""
+class Kind(StrEnum):
+    """What a number does over time; UNKNOWN is for figures that a hypervisor does not explain."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    INFO = "info"
+    HISTOGRAM = "histogram"
+    UNKNOWN = "unknown"
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A quantity: *name* with its unit, *help* a sentence; *group* is what it is chosen by (`cpu`, `block`, ...)."""
 
     name: str
-    kind: str
+    kind: Kind
     help: str
-    labels: tuple[str, ...] = ()
+    group: str
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One figure of a row: *labels* beside the row's own, *suffix* after the name for the parts of a histogram."""
+
+    metric: Metric
+    labels: tuple[tuple[str, str], ...] = ()
+    suffix: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return its name in an event: the metric's, and the values of *labels* after dots."""
+        return ".".join((self.metric.name + self.suffix, *(value for _, value in self.labels)))
+
+
+class Columns(msgspec.Struct, frozen=True, eq=False):
+    """The head of rows: what they are *of* (`domain`, `vcpu`, `block`, ...), the names of their labels, their figures.
+
+    Compared by identity, and `columns_of` keeps one of each, so that readers can keep what they made of it.
+    """
+
+    of: str
+    labels: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+@lru_cache(maxsize=4096)
+def columns_of(of: str, labels: tuple[str, ...], columns: tuple[Column, ...]) -> Columns:
+    """Return the one head of such rows."""
+    return Columns(of, labels, columns)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One thing's figures: the values of its *labels* (besides host and domain), and a number for each column."""
+
+    columns: Columns
+    labels: tuple[str, ...]
+    values: Sequence[Number]
 
 
 class DomainSample(msgspec.Struct, frozen=True, kw_only=True):
-    """One domain's figures: *series* are (metric, values of its labels, number).
+    """One domain's figures, as libvirt told them at *time* (None: never); *timed_out*: it could not be read now.
 
-    *time* is when libvirt was last heard about it; *timed_out* says that it could not be read now.
+    A figure that libvirt did not tell has no column.
     """
 
     domain: Domain
     state: State
     time: Time | None
     timed_out: bool = False
-    series: Sequence[tuple[Metric, tuple[str, ...], int | float]] = ()
+    rows: Sequence[Row] = ()
 
 
 class HostSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,5 +91,47 @@ class HostSample(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     time: Time
     seconds: float
-    series: Sequence[tuple[Metric, tuple[str, ...], int | float]] = ()
+    rows: Sequence[Row] = ()
     domains: Sequence[DomainSample] = ()
+
+
+def figures(rows: Sequence[Row]) -> Iterator[tuple[Column, dict[str, str], Number]]:
+    """Yield each figure of *rows*: its column, all its labels besides host and domain, its number."""
+    for row in rows:
+        own = dict(zip(row.columns.labels, row.labels, strict=True))
+        for column, value in zip(row.columns.columns, row.values, strict=True):
+            yield column, own | dict(column.labels), value
+
+
+def sampled(sample: HostSample) -> list[Event]:
+    """Return *sample* as events: one for the host, one for each domain that could be read."""
+    values, devices = _nested(sample.rows)
+    host = HostSampled(
+        time=sample.time, host=sample.host, origin=Origin.VMWATCH, values=values, devices=devices or None
+    )
+    read = [domain for domain in sample.domains if not domain.timed_out and domain.time is not None]
+    return [host, *(_domain_sampled(sample.host, domain, domain.time or sample.time) for domain in read)]
+
+
+def _domain_sampled(host: str, sample: DomainSample, time: Time) -> DomainSampled:
+    values, devices = _nested(sample.rows)
+    return DomainSampled(
+        time=time,
+        host=host,
+        origin=Origin.VMWATCH,
+        domain=sample.domain,
+        state=sample.state,
+        values=values,
+        devices=devices or None,
+    )
+
+
+def _nested(rows: Sequence[Row]) -> tuple[dict[str, Number], dict[str, dict[str, dict[str, Number]]]]:
+    values: dict[str, Number] = {}
+    devices: dict[str, dict[str, dict[str, Number]]] = {}
+    for row in rows:
+        if row.columns.columns[0].metric.kind is Kind.INFO:
+            continue  # descriptions change seldom and are no figures
+        into = values if not row.labels else devices.setdefault(row.columns.of, {}).setdefault("/".join(row.labels), {})
+        into.update(zip((column.key for column in row.columns.columns), row.values, strict=True))
+    return values, devices

@@ -15,6 +15,7 @@ class DomainSampled(DomainEvent, frozen=True, kw_only=True, tag="domain.sampled"
 
 
 class HostSampled(Event, frozen=True, kw_only=True, tag="host.sampled"):
-    """One host's figures at one moment, as in the metrics of the same names."""
+    """One host's figures at one moment, as in the metrics of the same names; *devices* are its pools, nodes, ..."""
 
     values: dict[str, int | float]
+    devices: dict[str, dict[str, dict[str, int | float]]] | None = None
