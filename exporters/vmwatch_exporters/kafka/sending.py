@@ -1,0 +1,165 @@
+"""Records to the brokers: in order within a partition, each acknowledged by all replicas; for the Kafka exporter.
+
+Each partition has at most one batch under way, so that nothing behind a refused batch gets ahead of it.  A refused
+batch spoils aiokafka's idempotent producer for its partition (0.14; all that follows is out of sequence): what is left
+is sent with a new one, the refused batch record by record.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
+from itertools import islice
+
+import structlog
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from vmwatch.errors import VmwatchError
+from vmwatch_exporters.kafka.faults import Remedy, remedy, words
+from vmwatch_exporters.kafka.producer import Producer
+from vmwatch_exporters.kafka.records import Record
+from vmwatch_exporters.kafka.troubles import Troubles
+
+NO_TIMESTAMP = -1
+
+log = structlog.get_logger(__name__)
+
+Refused = Callable[[Record, str], None]
+
+
+class Lane:
+    """What waits for one partition of one topic.
+
+    The first *under_way* records are in the batch under way, or in the one that failed with *error*; the first *alone*
+    go one by one.  *renewed* says that nothing was acknowledged since the last new producer.
+    """
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.records: deque[Record] = deque()
+        self.under_way = 0
+        self.alone = 0
+        self.error: BaseException | None = None
+        self.renewed = False
+
+    def done(self) -> None:
+        """Let go of what was under way: it was acknowledged, or refused for good."""
+        for _ in range(self.under_way):
+            self.records.popleft()
+        self.alone = max(0, self.alone - self.under_way)
+        self.under_way = 0
+        self.renewed = False
+
+
+class Sending:
+    """Sends records with a producer that *connect* makes, and makes anew where the old one is spoilt.
+
+    *timeout* is how many seconds a batch may wait for its acknowledgement; *refused* is called with each record that
+    the brokers do not take, and why.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[Producer]], troubles: Troubles, *, timeout: float, refused: Refused
+    ) -> None:
+        self._connect = connect
+        self._troubles = troubles
+        self._timeout = timeout
+        self._refused = refused
+        self._producer: Producer
+        self._timeless = False
+
+    async def start(self) -> None:
+        """Connect; VmwatchError says why that cannot be done."""
+        self._producer = await self._connect()
+
+    async def close(self) -> None:
+        """Let the producer go; what was not acknowledged is not waited for."""
+        await self._producer.drop()
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Return when the brokers have each of *records*, or have refused it; VmwatchError says what else is wrong."""
+        lanes = await self._lanes(records)
+        while lanes:
+            await asyncio.gather(*(self._empty(lane) for lane in lanes))
+            lanes = [lane for lane in lanes if lane.error is not None]
+            for lane in lanes:
+                self._mend(lane)
+            if lanes:
+                await self.close()
+                await self.start()
+
+    async def _lanes(self, records: Sequence[Record]) -> list[Lane]:
+        lanes: dict[tuple[str, int], Lane] = {}
+        partitions: dict[str, list[int]] = {}
+        for record in records:
+            known = partitions.get(record.topic)
+            if known is None:
+                known = partitions[record.topic] = await self._partitions(record.topic)
+            partition = known[_hash(record.key) % len(known)]
+            lane = lanes.get((record.topic, partition))
+            if lane is None:
+                lane = lanes[record.topic, partition] = Lane(record.topic, partition)
+            lane.records.append(record)
+        return list(lanes.values())
+
+    async def _partitions(self, topic: str) -> list[int]:
+        try:
+            return sorted(await self._producer.inner.partitions_for(topic))
+        except KafkaError as error:
+            raise VmwatchError(f"topic {topic}: {words(error)}") from error
+
+    async def _empty(self, lane: Lane) -> None:
+        """Send what waits in *lane*, batch by batch, up to the first that fails."""
+        lane.error = None
+        while lane.records:
+            batch, lane.under_way = self._batch(lane)
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await (await self._producer.inner.send_batch(batch, lane.topic, partition=lane.partition))
+            except (KafkaError, TimeoutError) as error:
+                lane.error = error
+                return
+            self._troubles.clear()
+            lane.done()
+
+    def _batch(self, lane: Lane) -> tuple[BatchBuilder, int]:
+        """Return the next batch of *lane* and how many records are in it."""
+        batch = self._producer.inner.create_batch()
+        count = 0
+        for record in islice(lane.records, 1 if lane.alone else None):
+            timestamp = NO_TIMESTAMP if self._timeless else record.timestamp_ms
+            if batch.append(timestamp=timestamp, key=record.key, value=record.value, headers=record.headers) is None:
+                break
+            count += 1
+        batch.close()
+        return batch, count
+
+    def _mend(self, lane: Lane) -> None:
+        """Do what there is to do about the error of *lane*; VmwatchError if that is to wait."""
+        assert lane.error is not None  # noqa: S101 - it is here for that
+        action = remedy(lane.error)
+        if action is Remedy.UNTIME and not self._timeless:
+            self._timeless = True
+            log.warning("kafka refuses our times", topic=lane.topic, reason=words(lane.error))
+        elif action in (Remedy.SKIP, Remedy.UNTIME):
+            self._single_out(lane, lane.error)
+        elif action is Remedy.WAIT or lane.renewed:
+            reason = self._troubles.reason if isinstance(lane.error, TimeoutError) else ""
+            raise VmwatchError(f"topic {lane.topic}: {reason or words(lane.error)}") from lane.error
+        lane.renewed = True
+
+    def _single_out(self, lane: Lane, error: BaseException) -> None:
+        if lane.under_way > 1:
+            lane.alone = lane.under_way
+            return
+        self._refused(lane.records[0], words(error))
+        lane.done()
+
+
+@lru_cache(maxsize=65_536)
+def _hash(key: bytes) -> int:
+    """Return what the partition of *key* follows from, as Kafka's own producers have it."""
+    return int(murmur2(key)) & 0x7FFFFFFF
