@@ -2,7 +2,7 @@
 
 from vmwatch.encode import decode, encode
 from vmwatch.events import Domain, DomainSampled, HostSampled, Origin, State, Time
-from vmwatch.sample import Column, DomainSample, HostSample, Kind, Metric, Row, columns_of, figures, sampled
+from vmwatch.sample import Column, DomainSample, HostSample, Kind, Metric, Row, columns_of, figures, sample_events
 
 _CPU = Metric("cpu_seconds_total", Kind.COUNTER, "CPU time.", "cpu")
 _READ = Metric("read_bytes_total", Kind.COUNTER, "Bytes read.", "block")
@@ -37,7 +37,7 @@ def test_figures_carry_all_their_labels() -> None:
 
 
 def test_a_sample_is_told_as_one_event_for_the_host_and_one_for_each_domain() -> None:
-    host, domain = sampled(_sample())
+    host, domain = sample_events(_sample())
     assert host == HostSampled(time=Time(9), host="h", origin=Origin.VMWATCH, values={})
     assert domain == DomainSampled(
         time=Time(5),
@@ -53,9 +53,9 @@ def test_a_sample_is_told_as_one_event_for_the_host_and_one_for_each_domain() ->
 def test_a_domain_that_could_not_be_read_is_not_told() -> None:
     late = DomainSample(domain=_WEB, state=State.RUNNING, time=Time(5), timed_out=True, rows=_ROWS)
     never = DomainSample(domain=_WEB, state=State.RUNNING, time=None)
-    assert len(sampled(_sample(late=late, never=never))) == 2
+    assert len(sample_events(_sample(late=late, never=never))) == 2
 
 
 def test_sampled_events_go_to_json_and_back() -> None:
-    events = sampled(_sample())
+    events = sample_events(_sample())
     assert [decode(encode(event)) for event in events] == events

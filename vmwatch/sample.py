@@ -103,7 +103,7 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[Column, dict[str, str], Numbe
             yield column, own | dict(column.labels), value
 
 
-def sampled(sample: HostSample) -> list[Event]:
+def sample_events(sample: HostSample) -> list[Event]:
     """Return *sample* as events: one for the host, one for each domain that could be read."""
     values, devices = _nested(sample.rows)
     host = HostSampled(
