@@ -8,7 +8,37 @@ from collections.abc import Iterator
 
 import msgspec
 
-from vmwatch.events import State, Time
+from vmwatch import words
+from vmwatch.events import Cause, State, Time
+
+BAD_CAUSES = (
+    Cause.GUEST_PANIC,
+    Cause.WATCHDOG,
+    Cause.PROCESS_DIED,
+    Cause.HYPERVISOR_QUIT,
+    Cause.MIGRATION_FAILED,
+    Cause.HOST_REBOOTED,
+)
+"""Why a domain stopped although nobody wanted it to."""
+
+EVENTS_BORN_AT_ZERO = (
+    "crashed ",  # inferred ones have no detail
+    *(f"crashed {detail}" for detail in words.LIFECYCLE[8][1]),
+    *(f"watchdog-fired {action}" for action in words.WATCHDOG_ACTIONS),
+    *(f"io-error {action}" for action in words.IO_ERROR_ACTIONS),
+)
+"""Counted events that every known domain has from the start: increase() sees nothing in a series born at 1."""
+
+STOPS_BORN_AT_ZERO = tuple(str(cause) for cause in BAD_CAUSES)
+"""Counted causes that every known domain has from the start."""
+
+HISTOGRAM_BOUNDS_SECONDS = {
+    "shutdown_flush": (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0),
+    "outage": (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 86400.0),
+    "migration_duration": (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0),
+    "migration_downtime": (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+}
+"""The histograms kept for each host, and their buckets' upper bounds; one more bucket stands for infinity."""
 
 
 class OpenOutage(msgspec.Struct, kw_only=True):
@@ -21,21 +51,64 @@ class OpenOutage(msgspec.Struct, kw_only=True):
 
 
 class OpenMigration(msgspec.Struct, kw_only=True):
-    """A migration under way, kept at the domain of one end; the other end has its own half."""
+    """A migration under way, kept at the domain of one end; the other end has its own half.
+
+    The destination's (*incoming*) begins with STARTED/MIGRATED, has *arrived* when the guest is resumed or paused there,
+    and notes which host had it running as *source*.  The source's begins when the guest is stopped for the switch-over.
+    """
 
     incoming: bool
     began: Time
     evidence: list[str]
-    resumed: bool = False
-    postcopy_failed: bool = False
+    arrived: bool = False
+    source: str | None = None
+
+
+class Threshold(msgspec.Struct, kw_only=True):
+    """The last block threshold that was passed, by a device's plain name."""
+
+    device: str
+    threshold_bytes: int
+    excess_bytes: int
+    at: Time
+
+
+class Evidence(msgspec.Struct, kw_only=True):
+    """What was told of a domain since its last start, by which later events are explained.
+
+    *shutdown_finished* is when libvirt told it (never inferred); *finished* is set while the guest has shut down and its
+    process is still there; *incoming* from STARTED/MIGRATED to the first RESUMED, *arrived* by that or a SUSPENDED;
+    *restoring* from a STARTED/RESTORED that leaves the domain paused to the RESUMED or SUSPENDED after it; *replaced*
+    when another process of the same domain was started, whose STOPPED is to come.
+    """
+
+    shutdown_detail: str | None = None
+    shutdown_finished: Time | None = None
+    finished: bool = False
+    guest_shutdown: bool = False
+    panicked: bool = False
+    watchdog_poweroff: bool = False
+    hibernating: bool = False
+    incoming: bool = False
+    arrived: bool = False
+    restoring: bool = False
+    replaced: bool = False
+    woken: Time | None = None
+    crash_restarted: Time | None = None
+    threshold: Threshold | None = None
+    agent: str | None = None
 
 
 class KnownDomain(msgspec.Struct, kw_only=True):
-    """One domain of one host.
+    """One domain of one host; a domain that has gone (*state* undefined) is kept for ten minutes.
 
     *persistent* is None until a listing or a definition says it.  *since* is when *state* was entered, *started* when
-    the domain became active, *last_told* when something of its life was last told.  The rest is the evidence that later
-    events are explained by; all of it except the outages ends with the domain's next start.
+    the domain became active, *last_told* when something of its life was last told, *sequence* that of its last event.
+    *rebooted* is the last reboot that was no duplicate.  *inferred* has the ids, by type, of what a listing told at
+    *inferred_at* and no callback has confirmed.
+
+    *up*: it ran since its start.  *handed_over*: the guest was stopped to run on another host, and not resumed here.
+    *outages_began* and *outage_ids* are the outages of the last ten minutes; *flapping* mutes more of that.
     """
 
     uuid: str
@@ -46,48 +119,62 @@ class KnownDomain(msgspec.Struct, kw_only=True):
     since: Time | None = None
     started: Time | None = None
     last_told: Time | None = None
+    sequence: int = 0
 
-    shutdown_detail: str | None = None
-    shutdown_finished: Time | None = None
-    panicked: bool = False
-    watchdog_poweroff: bool = False
-    hibernating: bool = False
-    incoming: bool = False
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     rebooted: Time | None = None
-    woken: Time | None = None
-    crash_restarted: Time | None = None
+    inferred: dict[str, str] = {}
+    inferred_at: Time | None = None
 
     up: bool = False
     handed_over: bool = False
-    inferred: str | None = None
+    postcopy_failed: bool = False
     outage: OpenOutage | None = None
     outages_began: list[Time] = []
     outage_ids: list[str] = []
-    flapping_until: Time | None = None
+    flapping: bool = False
     migration: OpenMigration | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Say whether the domain has not gone."""
+        return self.state is not State.UNDEFINED
+
+
+def _zero_events() -> dict[str, int]:
+    return dict.fromkeys(EVENTS_BORN_AT_ZERO, 0)
+
+
+def _zero_stops() -> dict[str, int]:
+    return dict.fromkeys(STOPS_BORN_AT_ZERO, 0)
 
 
 class DomainCounters(msgspec.Struct, kw_only=True):
     """What was counted for one name on one host: *events* by "event detail", *stops* by cause, *last* by event.
 
-    Kept by name, as Prometheus sees it.  *gone* is when the last domain of that name went; None while one exists.
+    Kept by name, as Prometheus sees it; the detail is empty where the event has none that is a word of an enum.  *gone*
+    is when the last domain of that name went; None while one exists.
     """
 
-    events: dict[str, int] = {}
-    stops: dict[str, int] = {}
+    events: dict[str, int] = msgspec.field(default_factory=_zero_events)
+    stops: dict[str, int] = msgspec.field(default_factory=_zero_stops)
     last: dict[str, Time] = {}
     gone: Time | None = None
 
 
 class Histogram(msgspec.Struct, kw_only=True):
-    """Observations of one duration: *buckets* counts them by upper bound (not cumulative), the last one is infinity."""
+    """Observations of one duration: *buckets* counts them by `HISTOGRAM_BOUNDS_SECONDS`, not cumulative."""
 
     buckets: list[int] = []
     sum_seconds: float = 0.0
 
 
 class KnownHost(msgspec.Struct, kw_only=True):
-    """One host: the *sequence* and *time* of its last event, and whether a listing was ever seen (*listed*)."""
+    """One host: the *sequence* and *time* of its last event.
+
+    *listed* says whether a listing was ever applied, *listed_at* when the last one of them was begun.  *histograms* are
+    by the names of `HISTOGRAM_BOUNDS_SECONDS`, those with observations only.
+    """
 
     name: str
     uri: str | None = None
@@ -97,6 +184,7 @@ class KnownHost(msgspec.Struct, kw_only=True):
     time: Time = Time(0)
     connected: bool | None = None
     listed: bool = False
+    listed_at: Time | None = None
     histograms: dict[str, Histogram] = {}
 
 
