@@ -22,6 +22,8 @@ CHATTER = (
 )
 """Types that go first when room is needed: they come in floods and each says little."""
 
+MOST_REMOVED_AT_ONCE = 10_000  # the log grows by what is removed
+
 _UPGRADES = (
     # Each entry moves a file from the version that is its index to the next; the first makes a new one.
     """
@@ -182,7 +184,7 @@ class JournalFile:
 
     def prune(self, acknowledged: Mapping[str, int], now: float | None = None) -> list[tuple[str, Lost]]:
         """Remove what is too old or too much, chatter first; return what an exporter of *acknowledged* had not had."""
-        oldest = int(((time.time() if now is None else now) - self._max_age_seconds) * 1e9)
+        oldest = max(0, int(((time.time() if now is None else now) - self._max_age_seconds) * 1e9))
         (last,) = self._database.execute(
             "SELECT coalesce(max(position), 0) FROM events WHERE position <= "
             "coalesce((SELECT min(position) - 1 FROM events WHERE time >= ?), (SELECT max(position) FROM events))",
@@ -194,9 +196,15 @@ class JournalFile:
             marks = ", ".join("?" * len(CHATTER))
             gone += self._remove(f"type IN ({marks})", CHATTER, acknowledged)
         while (used := self._used_bytes()) > budget and (number := self.count()):
-            gone += self._remove_oldest(max(1, int(number * (1 - budget * 0.9 / used))), acknowledged)
-        self._database.execute("PRAGMA incremental_vacuum")
+            surplus = max(1, int(number * (1 - budget * 0.9 / used)))
+            gone += self._remove_oldest(min(surplus, MOST_REMOVED_AT_ONCE), acknowledged)
+            self._give_back()
+        self._give_back()
         return gone
+
+    def _give_back(self) -> None:
+        # As a script: one step of it frees one page, and `execute` takes one step.
+        self._database.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
 
     def _remove_oldest(self, number: int, acknowledged: Mapping[str, int]) -> list[tuple[str, Lost]]:
         (last,) = self._database.execute(

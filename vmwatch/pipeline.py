@@ -6,6 +6,7 @@ libvirt --> Source.run(publish) --> Stream --> Exporter.run(batches)
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import msgspec
@@ -140,6 +141,9 @@ class Watch(Protocol):
 
     def since(self, position: int) -> AsyncIterator[tuple[int, Event]]:
         """Yield the journal's events after *position*, with theirs, up to the last one committed."""
+
+    def follow(self, wanted: Callable[[Event], bool]) -> AbstractContextManager[Batches]:
+        """Give the *wanted* events from now on, out of memory, while the context lasts: for live pages."""
 
     def mount(self, path: str, handler: Handler) -> None:
         """Serve *path* on the one web server."""

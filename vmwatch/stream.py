@@ -51,6 +51,10 @@ class Stream:
         """Hand every event told from now on to *listener*."""
         self._listeners.append(listener)
 
+    def forget(self, listener: Listener) -> None:
+        """Hand nothing more to *listener*."""
+        self._listeners.remove(listener)
+
     def publish(self, event: Event) -> None:
         """Tell *event*, then whatever it completes.  Samples are handed on as they are: they have no sequence."""
         if isinstance(event, DomainSampled | HostSampled):

@@ -1,0 +1,203 @@
+"""The journal: what is committed stays, what is known goes with it, and nothing is lost silently."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from vmwatch.errors import VmwatchError
+from vmwatch.events import Domain, Event, Origin, Started, State, Time
+from vmwatch.journal import Journal
+from vmwatch.journal_file import JournalFile, Lost, Record
+from vmwatch.state import KnownState
+
+SECOND = 1_000_000_000
+
+
+def event(sequence: int, host: str = "h", name: str = "web") -> Event:
+    return Started(
+        id=f"e-{sequence}",
+        sequence=sequence,
+        time=Time(sequence * SECOND),
+        host=host,
+        origin=Origin.LIBVIRT,
+        domain=Domain("u", name, 1),
+        state=State.RUNNING,
+        previous_state=State.SHUTOFF,
+    )
+
+
+def make(path: Path | None, known: KnownState | None = None, **limits: int) -> Journal:
+    settings = {"max_bytes": 256 * 1024 * 1024, "max_age_seconds": 10**12, **limits}
+    journal = Journal(known or KnownState(), path, **settings)  # type: ignore[arg-type]
+    journal.open()
+    return journal
+
+
+@asynccontextmanager
+async def running(journal: Journal) -> AsyncIterator[Journal]:
+    task = asyncio.create_task(journal.run())
+    try:
+        yield journal
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        await journal.close()
+
+
+async def committed(journal: Journal, position: int) -> None:
+    arrived = asyncio.Event()
+    journal.listen(lambda: arrived.set() if journal.position >= position else None)
+    if journal.position < position:
+        await arrived.wait()
+
+
+async def test_what_is_committed_is_read_back_in_order(tmp_path: Path) -> None:
+    async with running(make(tmp_path / "journal.db")) as journal:
+        events = [event(number) for number in range(1, 101)]
+        for one in events:
+            journal.append(one)
+        await committed(journal, 100)
+        assert [told async for _position, told in journal.since(0)] == events
+        assert [position async for position, _told in journal.since(97)] == [98, 99, 100]
+
+
+async def test_positions_known_state_and_last_position_survive_a_restart(tmp_path: Path) -> None:
+    known = KnownState()
+    async with running(make(tmp_path / "journal.db", known)) as journal:
+        known.change_domain("h", "u", "web").state = State.RUNNING
+        known.host("h").sequence = 1
+        known.change_counters("h", "web").events["started booted"] = 3
+        journal.append(event(1))
+        journal.acknowledge("kafka", 1)
+        await committed(journal, 1)
+    again = KnownState()
+    async with running(make(tmp_path / "journal.db", again)) as journal:
+        assert journal.position == 1
+        assert journal.acknowledged("kafka") == 1
+        assert journal.acknowledged("other") is None
+        assert again.hosts == known.hosts
+        assert again.domains == known.domains
+        assert journal.committed["h"]["web"].events["started booted"] == 3
+
+
+async def test_a_group_that_was_torn_off_leaves_events_and_known_state_in_agreement(tmp_path: Path) -> None:
+    known = KnownState()
+    journal = make(tmp_path / "journal.db", known)
+    known.host("h").sequence = 1
+    journal.append(event(1))
+    await journal.flush()
+    known.host("h").sequence = 2
+    journal.append(event(2))  # killed here: never flushed
+    file = JournalFile(tmp_path / "journal.db", max_bytes=10**9, max_age_seconds=10**12)
+    assert [record.sequence for record in file.read(0, limit=10, max_bytes=10**6)] == [1]
+    assert [body for (kind, _host, _key), body in file.known() if kind == "host" and b'"sequence":1' in body]
+    file.close()
+    await journal.close()
+
+
+async def test_counters_are_the_committed_ones(tmp_path: Path) -> None:
+    known = KnownState()
+    journal = make(tmp_path / "journal.db", known)
+    known.change_counters("h", "web").events["crashed panicked"] = 1
+    await journal.flush()
+    known.change_counters("h", "web").events["crashed panicked"] = 2
+    assert journal.committed["h"]["web"].events["crashed panicked"] == 1
+    await journal.flush()
+    assert journal.committed["h"]["web"].events["crashed panicked"] == 2
+    known.forget_counters("h", "web")
+    await journal.flush()
+    assert journal.committed["h"] == {}
+    await journal.close()
+
+
+async def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"this is no database, and never was one" * 100)
+    async with running(make(path)) as journal:
+        assert "set aside" in journal.damage
+        journal.append(event(1))
+        await committed(journal, 1)
+    assert [aside.name.startswith("journal.db.damaged-") for aside in tmp_path.glob("*.damaged-*")] == [True]
+
+
+async def test_a_file_of_a_newer_vmwatch_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version=99")
+    database.close()
+    with pytest.raises(VmwatchError, match="newer vmwatch"):
+        make(path)
+
+
+async def test_a_journal_without_a_file_works_in_memory() -> None:
+    async with running(make(None)) as journal:
+        journal.append(event(1))
+        await committed(journal, 1)
+        assert [told async for _position, told in journal.since(0)] == [event(1)]
+
+
+def fill(path: Path) -> JournalFile:
+    file = JournalFile(path, max_bytes=10**9, max_age_seconds=10**12)
+    body = b"x" * 1000
+    records = [
+        Record(n, "h", n, n * SECOND, "domain.rtc-changed" if n % 2 else "domain.started", body) for n in range(1, 1001)
+    ]
+    file.commit(records, {}, {})
+    return file
+
+
+def test_what_is_too_old_goes_and_who_had_not_had_it_is_told(tmp_path: Path) -> None:
+    fill(tmp_path / "j").close()
+    file = JournalFile(tmp_path / "j", max_bytes=10**9, max_age_seconds=100)
+    gone = file.prune({"slow": 400, "quick": 1000}, now=600.5)
+    assert gone == [("slow", Lost("h", 100, 401, 500))]
+    assert file.read(0, limit=1, max_bytes=10)[0].sequence == 501
+    file.close()
+
+
+def test_chatter_goes_before_anything_else(tmp_path: Path) -> None:
+    fill(tmp_path / "j").close()
+    file = JournalFile(tmp_path / "j", max_bytes=900_000, max_age_seconds=10**12)
+    file.prune({})
+    assert {record.type for record in file.read(0, limit=2000, max_bytes=10**7)} == {"domain.started"}
+    assert file.count() == 500
+    file.close()
+
+
+def test_then_the_oldest_go_until_the_rest_fits(tmp_path: Path) -> None:
+    fill(tmp_path / "j").close()
+    file = JournalFile(tmp_path / "j", max_bytes=200_000, max_age_seconds=10**12)
+    gone = file.prune({"kafka": 0})
+    left = file.read(0, limit=2000, max_bytes=10**7)
+    assert 0 < len(left) < 200
+    assert left[-1].sequence == 1000
+    assert sum(lost.count for _exporter, lost in gone) == 1000 - len(left)
+    assert file.size_bytes() <= 200_000
+    file.close()
+
+
+async def test_what_no_longer_fits_into_memory_while_the_disk_refuses_is_told(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal.db", max_waiting_bytes=3 * len(b"x") * 200)
+    told: list[tuple[str | None, Lost]] = []
+    journal.tell_lost = lambda exporter, lost: told.append((exporter, lost))
+    blocker = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    journal.append(event(1))
+    blocked = asyncio.create_task(journal.flush())
+    for number in range(2, 12):
+        journal.append(event(number))
+    blocker.execute("COMMIT")
+    blocker.close()
+    await blocked
+    await journal.flush()
+    kept = [one.sequence async for _position, one in journal.since(0)]
+    assert kept[0] == 1
+    assert kept[-1] == 11
+    (_exporter, lost) = told[0]
+    assert (lost.first_sequence, lost.last_sequence) == (2, 11 - (len(kept) - 1))
+    assert lost.count == lost.last_sequence - lost.first_sequence + 1
+    await journal.close()

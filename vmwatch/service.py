@@ -1,0 +1,266 @@
+"""Runs vmwatch: puts sources, stream, journal and exporters together, and stops them in order.
+
+The order of stopping: sources are cancelled, the stream ends, exporters drain, the late ones are cancelled, the web
+server ends, and the journal closes last.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import structlog
+
+from vmwatch.core import Core
+from vmwatch.delivery import Delivery, DurableDelivery
+from vmwatch.directory import lock_directory
+from vmwatch.errors import ConfigError
+from vmwatch.events import DomainEvent, DomainSampled, Event, EventsDropped, HostSampled, Origin
+from vmwatch.journal import Journal
+from vmwatch.journal_file import Lost
+from vmwatch.pipeline import Source
+from vmwatch.sample import sample_events
+from vmwatch.sampling import Sampling
+from vmwatch.settings import ExporterSettings, Globs, Settings
+from vmwatch.state import KnownState
+from vmwatch.stream import Stream, now
+from vmwatch.supervise import SupervisedExporter
+from vmwatch.web import Web
+
+GRACE_SECONDS = 3.0
+JOURNAL_GRACE_SECONDS = 1.0
+MEMORY_JOURNAL_BYTES = 16 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+def own_host() -> str:
+    """Return the host of events about vmwatch itself."""
+    return f"vmwatch@{socket.gethostname()}"
+
+
+class Service:
+    """One run of vmwatch with *settings*, fed by *sources*.
+
+    Raises VmwatchError where the state directory is in use or a listen address is taken.
+    """
+
+    def __init__(self, settings: Settings, sources: Sequence[Source], *, keep_state: bool = True) -> None:
+        self.settings = settings
+        self.stop = asyncio.Event()
+        known = KnownState()
+        self._sources = sources
+        self._lock: int | None = None
+        self._journal = self._open_journal(known, keep_state)
+        self._stream = Stream(known, labels=settings.labels)
+        self._stream.listen(self._journal.append)
+        self._exporters = [self._supervised(one) for one in settings.exporters]
+        self._journal.forget_others({one.name for one in self._exporters if one.exporter.durable})
+        self._sampling = Sampling(
+            sources,
+            max_age_seconds=settings.stats.max_age,
+            interval_seconds=settings.stats.interval,
+            timeout_seconds=settings.stats.timeout,
+            publish=self._stream.publish,
+            events=sample_events,
+            wanted=any(one.exporter.wants_samples for one in self._exporters),
+        )
+        self._web = Web(settings.web)
+        self.core = Core(
+            stream=self._stream,
+            journal=self._journal,
+            sources=sources,
+            exporters=self._exporters,
+            sampling=self._sampling,
+            labels=settings.labels,
+            mount=self._web.mount,
+        )
+
+    def _open_journal(self, known: KnownState, keep_state: bool) -> Journal:
+        path = self._state_path() if keep_state else None
+        if path is None and keep_state:
+            log.warning("no state directory: what happened is forgotten when vmwatch stops, and counters begin at 0")
+        journal = Journal(
+            known,
+            path,
+            max_bytes=self.settings.journal.max_bytes if path else MEMORY_JOURNAL_BYTES,
+            max_age_seconds=self.settings.journal.max_age,
+        )
+        journal.tell_lost = self._tell_lost
+        journal.open()
+        return journal
+
+    def _state_path(self) -> Path | None:
+        directory = self.settings.state_directory
+        try:
+            self._lock = lock_directory(directory)
+        except OSError as error:
+            log.warning("state directory unusable", path=str(directory), reason=error.strerror)
+            return None
+        return directory / "journal.db"
+
+    def _supervised(self, one: ExporterSettings) -> SupervisedExporter:
+        supervised = SupervisedExporter(one.name, one.exporter, host=own_host(), publish=self._stream.publish)
+        wanted = wanted_by(one)
+
+        def lose(lost: Lost) -> None:
+            self._tell_lost(one.name, lost)
+
+        if one.exporter.durable:
+            position = self._journal.acknowledged(one.name)
+            start = position if position is not None else 0 if one.start == "earliest" else self._journal.position
+            supervised.delivery = DurableDelivery(
+                wanted,
+                journal=self._journal,
+                name=one.name,
+                start=start,
+                done=supervised.batch_done,
+                lose=lose,
+                linger=one.linger,
+            )
+        else:
+            supervised.delivery = Delivery(wanted, done=supervised.batch_done, lose=lose, linger=one.linger)
+        self._stream.listen(supervised.delivery.put)
+        return supervised
+
+    def _tell_lost(self, exporter: str | None, lost: Lost) -> None:
+        reason = "too slow, or away for too long" if exporter else "the journal could not be written"
+        self._stream.publish(
+            EventsDropped(
+                time=now(),
+                host=lost.host,
+                origin=Origin.VMWATCH,
+                exporter=exporter,
+                count=lost.count,
+                first_sequence=lost.first_sequence,
+                last_sequence=lost.last_sequence,
+                reason=reason,
+            )
+        )
+
+    async def run(self) -> None:
+        """Watch until `stop` is set; everything that can be flushed by then is, within some seconds whatever hangs."""
+        journal = asyncio.create_task(self._journal.run(), name="journal")
+        web = asyncio.create_task(self._web.run(), name="web")
+        exporters = [asyncio.create_task(one.run(self.core), name=one.name) for one in self._exporters]
+        sources = [asyncio.create_task(self._keep(source), name=source.name) for source in self._sources]
+        sampling = asyncio.create_task(self._sampling.run(), name="sampling")
+        stopping = asyncio.create_task(self.stop.wait(), name="stop")
+        try:
+            await asyncio.wait({journal, web, sampling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            await _cancelled([*sources, sampling], GRACE_SECONDS)
+            await self._drain(exporters)
+            await _cancelled([web, journal], GRACE_SECONDS)
+            await self._close_journal()
+        for task in (journal, web, sampling):
+            if not task.cancelled() and (error := task.exception()):
+                raise error
+
+    async def _keep(self, source: Source) -> None:
+        pause_seconds = 1.0
+        while True:
+            try:
+                await source.run(self._stream.publish, self._stream.known)
+            except Exception:  # a bug in one host harms that host only
+                log.exception("host has a bug", host=source.name)
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, 60.0)
+
+    async def _drain(self, exporters: Sequence["asyncio.Task[None]"]) -> None:
+        for one in self._exporters:
+            one.delivery.close()
+        if exporters:
+            _done, late = await asyncio.wait(exporters, timeout=GRACE_SECONDS)
+            for task in late:
+                log.warning("exporter did not finish in time", exporter=task.get_name())
+            await _cancelled(list(late), GRACE_SECONDS / 3)
+
+    async def _close_journal(self) -> None:
+        closing = asyncio.create_task(self._journal.close())
+        await asyncio.wait({closing}, timeout=JOURNAL_GRACE_SECONDS)
+        if not closing.done():
+            log.error("journal did not close in time")
+            closing.cancel()
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def wanted_by(one: ExporterSettings) -> Callable[[Event], bool]:
+    """Return whether an event belongs to that exporter: matched by `include` (if any), not by `exclude`."""
+    samples = one.exporter.wants_samples
+    unfiltered = one.include == Globs() and one.exclude == Globs()
+
+    def wanted(event: Event) -> bool:
+        if not samples and isinstance(event, DomainSampled | HostSampled):
+            return False
+        return unfiltered or (_matches(one.include, event, True) and not _matches(one.exclude, event, False))
+
+    return wanted
+
+
+def _matches(globs: Globs, event: Event, without: bool) -> bool:
+    """Say whether *event* is matched by each kind of *globs* that is given; *without* is the answer where none is."""
+    if globs == Globs():
+        return without
+    domain = event.domain.name if isinstance(event, DomainEvent) else ""
+    return all(
+        not patterns or any(fnmatchcase(text, pattern) for pattern in patterns)
+        for patterns, text in ((globs.type, event.type), (globs.host, event.host), (globs.domain, domain))
+    )
+
+
+async def _cancelled(tasks: Sequence["asyncio.Task[None]"], seconds: float) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)
+
+
+Make = Callable[[], tuple[Settings, Sequence[Source]]]
+
+
+async def serve(make: Make, *, keep_state: bool = True) -> None:
+    """Run what *make* returns until SIGTERM or SIGINT; on SIGHUP make it anew, and go on with that where it differs.
+
+    Errors of the first *make*, and VmwatchError of a start, are the caller's; a later wrong configuration is logged and
+    the old one kept.
+    """
+    stop, again = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    settings, sources = make()
+    while not stop.is_set():
+        service = Service(settings, sources, keep_state=keep_state)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(service.run())
+            settings, sources = await _renewed(make, settings, stop, again, running)
+            service.stop.set()
+
+
+async def _renewed(
+    make: Make, settings: Settings, stop: asyncio.Event, again: asyncio.Event, running: "asyncio.Task[None]"
+) -> tuple[Settings, Sequence[Source]]:
+    """Wait until vmwatch has to stop, or its configuration has changed; return the new one."""
+    while True:
+        waits = [asyncio.create_task(event.wait()) for event in (stop, again)]
+        await asyncio.wait({*waits, running}, return_when=asyncio.FIRST_COMPLETED)
+        await _cancelled(waits, 1.0)
+        if not again.is_set() or stop.is_set():
+            return settings, ()
+        again.clear()
+        try:
+            new, sources = make()
+        except ConfigError as error:
+            log.error("configuration not taken over", reason=str(error))
+            continue
+        if new != settings:
+            log.info("configuration changed")
+            return new, sources
+        log.info("configuration unchanged")

@@ -1,0 +1,130 @@
+"""One connection to libvirt: opened read-only where the driver lets it, watched by keep-alive, closed without harm.
+
+Everything here blocks: call it in a thread of its own.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import libvirt
+import structlog
+
+from vmwatch.errors import HostError
+
+KEEPALIVE_SECONDS = 5
+KEEPALIVE_COUNT = 3
+
+UNSUPPORTED = frozenset({libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED})
+"""Error codes by which a driver says that it does not have a call: fall back."""
+
+CLOSE_REASONS = {
+    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "socket error",
+    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "libvirt closed the connection",
+    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "libvirt stopped answering keep-alive pings",
+    libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed by us",
+}
+
+_CURES = (
+    ("Permission denied", "let this user into the socket's group (usually libvirt), or run as root"),
+    ("authentication", "allow org.libvirt.unix.monitor in polkit, or give credentials in a libvirt auth file"),
+    ("No such file or directory", "install and start libvirtd (or virtqemud), or correct the socket in the URI"),
+    ("Connection refused", "start libvirt's daemon there, and let it listen"),
+    ("Unable to read from monitor", "look into the daemon's log"),
+    ("certificate", "install the TLS certificates that libvirt's remote documentation lists"),
+    ("resolve address", "correct the host's name in the URI"),
+    ("No route to host", "check the network and the firewall"),
+)
+
+log = structlog.get_logger(__name__)
+
+
+def host_error(error: libvirt.libvirtError) -> HostError:
+    """Return what libvirt says, in its words, and what to do about it."""
+    reason = error.get_error_message() or str(error)
+    cure = next((cure for sign, cure in _CURES if sign.lower() in reason.lower()), "")
+    return HostError(reason, cure)
+
+
+def without_credentials(uri: str) -> str:
+    """Return *uri* as it may be shown: without a password in it."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    return parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def open_libvirt(uri: str, *, read_only: bool | None = None, auth_file: Path | None = None) -> libvirt.virConnect:
+    """Open *uri*: read-only, or in full, or (None) in full only where the driver has no read-only; HostError."""
+    if auth_file is not None:
+        uri += ("&" if "?" in uri else "?") + "authfile=" + quote(str(auth_file))
+    try:
+        if read_only is not False:
+            try:
+                return libvirt.openReadOnly(uri)
+            except libvirt.libvirtError as error:
+                if read_only or error.get_error_code() not in UNSUPPORTED:
+                    raise
+        return libvirt.open(uri)
+    except libvirt.libvirtError as error:
+        raise host_error(error) from error
+
+
+class Connection:
+    """An open connection whose end is told to *closed*, with the reason, by a thread of libvirt's.
+
+    Local drivers have neither keep-alive nor an end; they say so by error or by silence, and need none.
+    """
+
+    def __init__(
+        self, uri: str, closed: Callable[[str], None], *, read_only: bool | None, auth_file: Path | None
+    ) -> None:
+        self.libvirt = open_libvirt(uri, read_only=read_only, auth_file=auth_file)
+        self._deregister: list[Callable[[], object]] = []
+        self._lock = threading.Lock()
+        self._closed: Callable[[str], None] | None = closed
+        self._watch()
+
+    def _watch(self) -> None:
+        try:
+            self.libvirt.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in UNSUPPORTED:
+                raise host_error(error) from error
+        try:
+            self.libvirt.registerCloseCallback(self._ended, None)
+            self._deregister.append(self.libvirt.unregisterCloseCallback)
+        except libvirt.libvirtError as error:
+            log.debug("no close callback", reason=str(error))
+
+    def _ended(self, _connection: libvirt.virConnect, reason: int, _opaque: object) -> None:
+        self.lost(CLOSE_REASONS.get(reason, f"unknown-{reason}"))
+
+    def lost(self, reason: str) -> None:
+        """Tell that the connection has ended, once."""
+        with self._lock:
+            closed, self._closed = self._closed, None
+        if closed is not None:
+            closed(reason)
+
+    def register(self, register: Callable[[], int], deregister: Callable[[int], object]) -> None:
+        """Call *register*, and before closing *deregister* with its answer; libvirt.libvirtError is the caller's."""
+        number = register()
+        self._deregister.append(lambda: deregister(number))
+
+    def close(self) -> None:
+        """Deregister everything, then close; only when no call is under way, or libvirt touches freed memory."""
+        with self._lock:
+            self._closed = None
+        for deregister in self._deregister:
+            _quietly(deregister)
+        self._deregister.clear()
+        _quietly(self.libvirt.close)
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except libvirt.libvirtError as error:
+        log.debug("closing", reason=str(error))

@@ -1,0 +1,53 @@
+"""What a connection says about its host, and what a URI says about a connection."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import libvirt
+
+from vmwatch.events import HostConnected, Origin, Time
+
+DAEMON_SCHEMES = frozenset({"qemu", "xen", "lxc", "vz", "bhyve", "ch"})
+"""Drivers that live in a daemon, beside the drivers of networks, pools, devices and secrets."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def is_local(uri: str) -> bool:
+    """Say whether *uri* means this machine."""
+    return not urlsplit(uri).hostname
+
+
+def family_uri(uri: str, scheme: str | None) -> str | None:
+    """Return the URI of the driver *scheme* on the same daemon host as *uri*; None where *uri* itself has it."""
+    parts = urlsplit(uri)
+    driver, plus, transport = parts.scheme.partition("+")
+    if scheme is None or driver not in DAEMON_SCHEMES:
+        return None
+    path = parts.path if parts.path in {"/system", "/session"} else "/system"
+    return parts._replace(scheme=scheme + plus + transport, path=path).geturl()
+
+
+def connected_event(connection: libvirt.virConnect, host: str, uri: str, *, local: bool) -> HostConnected:
+    """Return the event that says that *connection* stands, with what the host says about itself.  Blocks."""
+    return HostConnected(
+        time=Time(time.time_ns(), time.monotonic_ns()),
+        host=host,
+        uri=uri,
+        origin=Origin.VMWATCH,
+        driver=str(connection.getType()),
+        libvirt_version=_version(connection.getLibVersion),
+        hypervisor_version=_version(connection.getVersion),
+        boot_id=BOOT_ID.read_text().strip() if local and BOOT_ID.exists() else None,
+    )
+
+
+def _version(call: Callable[[], int]) -> str | None:
+    """Return libvirt's number of a version (1,000,000 x major + 1,000 x minor + release) as people write it."""
+    try:
+        number = call()
+    except libvirt.libvirtError:
+        return None
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"

@@ -1,0 +1,210 @@
+"""One hypervisor as a source: its connections, its callbacks in order, its listings, its samples."""
+
+import asyncio
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+import libvirt
+import msgspec
+import structlog
+
+from vmwatch.errors import HostError
+from vmwatch.events import Event, EventsDropped, HostConnected, HostDisconnected, Origin
+from vmwatch.pipeline import HostStatus, Publish
+from vmwatch.sample import HostSample
+from vmwatch.settings import HostSettings, ShowSettings, StatsSettings
+from vmwatch.source.callbacks import Callback
+from vmwatch.source.connection import Connection, open_libvirt, without_credentials
+from vmwatch.source.facts import connected_event, family_uri, is_local
+from vmwatch.source.line import Line, OpenLine, retired
+from vmwatch.source.listing import list_domains
+from vmwatch.source.loop import Mailbox
+from vmwatch.source.normalise import normalise
+from vmwatch.source.register import FAMILIES, Family, register
+from vmwatch.source.relist import RACE_SECONDS, Relisting
+from vmwatch.source.resync import Listing
+from vmwatch.source.sampler import Sampler
+from vmwatch.state import KnownState
+from vmwatch.stream import now
+
+log = structlog.get_logger(__name__)
+
+
+class Host:
+    """The hypervisor that *settings* name, sampled as *stats* say; *show*: which sensitive values its events carry."""
+
+    def __init__(self, settings: HostSettings, stats: StatsSettings, show: ShowSettings) -> None:
+        self.name = settings.name
+        self.uri = without_credentials(settings.uri)
+        self._settings = settings
+        self._show = show
+        self._publish: Publish
+        self._known: KnownState
+        self._mailbox: Mailbox
+        self._relisting: Relisting | None = None
+        self._takes_events = False
+        self._line = Line(self.name, open=self._open, watch=self._watch, lost=self._lost)
+        self._sampler = Sampler(
+            self.name, self.uri, connect=self.connect, settings=stats, publish=lambda event: self._publish(event)
+        )
+        self._up = False
+        self._status = HostStatus(host=self.name, uri=self.uri, up=False, since=now(), reason="not tried yet")
+
+    def connect(self) -> libvirt.virConnect:
+        """Open one more connection to this host; blocks; HostError."""
+        return open_libvirt(self._settings.uri, read_only=self._settings.read_only, auth_file=self._settings.auth_file)
+
+    def status(self) -> HostStatus:
+        """Say how it stands with the connection that events come by."""
+        figures = {
+            "vmwatch_host_connections_total": self._line.opened,
+            "vmwatch_host_callbacks_waiting": len(self._mailbox) if self._up else 0,
+            "vmwatch_host_connections_retired": len(retired) // 2,
+            **self._sampler.figures(),
+        }
+        return msgspec.structs.replace(self._status, figures=figures)
+
+    async def sample(self, deadline: float) -> HostSample | None:
+        """Measure what can be measured by *deadline*; None while the host is away."""
+        return await self._sampler.sample(deadline) if self._up else None
+
+    async def run(self, publish: Publish, known: KnownState) -> None:
+        """Publish the host's events until cancelled, across all losses of the connection."""
+        self._publish, self._known = publish, known
+        self._mailbox = Mailbox(self._received, self._overflowed)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._line.run())
+            for family in FAMILIES:
+                uri = family_uri(self._settings.uri, family.scheme)
+                if uri is not None:
+                    tasks.create_task(self._family_line(family, uri).run())
+
+    def _open(self, closed: Callable[[str], None]) -> Connection:
+        connection = Connection(
+            self._settings.uri, closed, read_only=self._settings.read_only, auth_file=self._settings.auth_file
+        )
+        self._mailbox.put(connected_event(connection.libvirt, self.name, self.uri, local=is_local(self._settings.uri)))
+        own = [family for family in FAMILIES if family_uri(self._settings.uri, family.scheme) is None]
+        taken = [self._register(connection, family) for family in own]
+        self._takes_events = taken[0] > 0 and self._settings.events != "polling"
+        return connection
+
+    def _register(self, connection: Connection, family: Family) -> int:
+        if self._settings.events == "polling" and family.name == "domain":
+            return 0
+        return register(connection, family, self.name, self.uri, self._mailbox.put)
+
+    def _family_line(self, family: Family, uri: str) -> Line:
+        """Keep a connection of the *family*'s own: callbacks through the guests' daemon end when theirs restarts."""
+
+        def open_family(closed: Callable[[str], None]) -> Connection:
+            connection = Connection(uri, closed, read_only=self._settings.read_only, auth_file=self._settings.auth_file)
+            self._register(connection, family)
+            return connection
+
+        async def watch(line: OpenLine) -> None:
+            raise HostError(await line.ended)
+
+        said: set[str] = set()
+
+        def lost(error: HostError) -> None:
+            if error.reason not in said:
+                said.add(error.reason)
+                log.info("no events of this family for now", host=self.name, family=family.name, reason=error.reason)
+
+        return Line(f"{self.name} {family.name}", open=open_family, watch=watch, lost=lost)
+
+    async def _watch(self, line: OpenLine) -> None:
+        async def look() -> Listing:
+            return await line.call(lambda connection: list_domains(connection, self.name, self.uri))
+
+        polling = not self._takes_events
+        self._relisting = Relisting(
+            look,
+            self._known,
+            self._publish,
+            origin=Origin.POLLING if polling else Origin.RESYNC,
+            race_seconds=0.0 if polling else RACE_SECONDS,
+        )
+        interval = self._settings.poll_interval if polling else self._settings.resync_interval
+        listing = asyncio.create_task(self._relisting.run(interval))
+        try:
+            waits: set[asyncio.Future[Any]] = {listing, line.ended}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if not listing.done():
+                raise HostError(line.ended.result())
+            listing.result()
+        finally:
+            listing.cancel()
+            await asyncio.wait({listing})
+            self._relisting = None
+
+    def _received(self, item: Any) -> None:
+        if isinstance(item, HostConnected):
+            self._connected(item)
+            return
+        callback: Callback = item
+        if callback.family == "domain" and not self._is_watched(callback.object_name):
+            return
+        if callback.name == "LIFECYCLE" and callback.family == "domain" and self._relisting and callback.object_uuid:
+            self._relisting.touch(callback.object_uuid)
+        event = normalise(self._known, callback, self._show)
+        if event is not None:
+            self._publish(event)
+
+    def _is_watched(self, domain: str) -> bool:
+        include, exclude = self._settings.include, self._settings.exclude
+        return (not include or any(fnmatchcase(domain, pattern) for pattern in include)) and not any(
+            fnmatchcase(domain, pattern) for pattern in exclude
+        )
+
+    def _connected(self, event: HostConnected) -> None:
+        self._up = True
+        versions = {"driver": event.driver, "libvirt": event.libvirt_version, "hypervisor": event.hypervisor_version}
+        self._status = HostStatus(
+            host=self.name,
+            uri=self.uri,
+            up=True,
+            since=event.time,
+            versions={name: text for name, text in versions.items() if text},
+        )
+        log.info("host connected", host=self.name, uri=self.uri, **self._status.versions)
+        self._publish(event)
+
+    def _overflowed(self, count: int) -> None:
+        self._publish(
+            EventsDropped(
+                time=now(),
+                host=self.name,
+                uri=self.uri,
+                origin=Origin.VMWATCH,
+                count=count,
+                reason="callbacks came faster than they could be told",
+            )
+        )
+        if self._relisting:
+            self._relisting.gap()
+
+    def _lost(self, error: HostError) -> None:
+        changed = self._up or self._status.reason != error.reason
+        self._up = False
+        since = now() if self._status.up else self._status.since
+        self._status = HostStatus(
+            host=self.name, uri=self.uri, up=False, since=since, reason=error.reason, cure=error.cure
+        )
+        if changed:
+            log.warning("host away", host=self.name, uri=self.uri, reason=error.reason, cure=error.cure)
+        known = self._known.hosts.get(self.name)
+        if known is None or known.connected is not False:
+            self._publish(self._disconnected(error))
+
+    def _disconnected(self, error: HostError) -> Event:
+        return HostDisconnected(
+            time=now(),
+            host=self.name,
+            uri=self.uri,
+            origin=Origin.VMWATCH,
+            reason=error.reason,
+            cure=error.cure or None,
+        )

@@ -1,0 +1,129 @@
+"""Which callbacks are registered, and how their arguments are copied for the trip to asyncio's loop.
+
+Enumerated from the installed libvirt-python at run time: it has the ids of the libvirt it was compiled with.  Of twins
+only the richer one is registered; an id that a daemon lacks is skipped, and said once.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import libvirt
+import structlog
+
+from vmwatch.events import Time
+from vmwatch.source.callbacks import Callback
+from vmwatch.source.connection import UNSUPPORTED, Connection
+
+POORER_TWINS = frozenset({"IO_ERROR", "BLOCK_JOB", "PMSUSPEND", "PMWAKEUP", "PMSUSPEND_DISK"})
+"""Domain events that another one repeats with more in it: IO_ERROR_REASON, BLOCK_JOB_2, LIFECYCLE."""
+
+
+Put = Callable[[Callback], None]
+
+
+class Family(NamedTuple):
+    """A kind of object: the *prefix* of its event ids, its calls, and the *scheme* of the driver that owns it."""
+
+    name: str
+    prefix: str
+    register: str
+    deregister: str
+    scheme: str | None
+
+
+FAMILIES = (
+    Family("domain", "VIR_DOMAIN_EVENT_ID_", "domainEventRegisterAny", "domainEventDeregisterAny", None),
+    Family("network", "VIR_NETWORK_EVENT_ID_", "networkEventRegisterAny", "networkEventDeregisterAny", "network"),
+    Family(
+        "storage_pool",
+        "VIR_STORAGE_POOL_EVENT_ID_",
+        "storagePoolEventRegisterAny",
+        "storagePoolEventDeregisterAny",
+        "storage",
+    ),
+    Family(
+        "node_device",
+        "VIR_NODE_DEVICE_EVENT_ID_",
+        "nodeDeviceEventRegisterAny",
+        "nodeDeviceEventDeregisterAny",
+        "nodedev",
+    ),
+    Family("secret", "VIR_SECRET_EVENT_ID_", "secretEventRegisterAny", "secretEventDeregisterAny", "secret"),
+)
+
+_said: set[tuple[str, str]] = set()
+
+log = structlog.get_logger(__name__)
+
+
+def event_ids(family: Family) -> Iterator[tuple[str, int]]:
+    """Yield the names (without their prefix) and numbers of the *family*'s events that this libvirt-python has."""
+    for symbol in dir(libvirt):
+        name = symbol.removeprefix(family.prefix)
+        if name != symbol and name not in {"LAST", *POORER_TWINS}:
+            yield name, getattr(libvirt, symbol)
+
+
+def register(connection: Connection, family: Family, host: str, uri: str, put: Put) -> int:
+    """Register all of *family*'s callbacks so that each is *put*; return how many the driver took.
+
+    Raises libvirt.libvirtError when the connection itself fails.
+    """
+    taken = 0
+    for name, number in event_ids(family):
+        try:
+            _register(connection, family, number, _copier(family.name, name, host, uri, put))
+            taken += 1
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in {*UNSUPPORTED, libvirt.VIR_ERR_INVALID_ARG}:
+                raise
+            _say_once(family.name, name, str(error))
+    return taken
+
+
+def _register(connection: Connection, family: Family, number: int, callback: Callable[..., None]) -> None:
+    calls = connection.libvirt
+    connection.register(
+        lambda: int(getattr(calls, family.register)(None, number, callback, None)), getattr(calls, family.deregister)
+    )
+
+
+def _copier(family: str, name: str, host: str, uri: str, put: Put) -> Callable[..., None]:
+    def copy(_connection: Any, thing: Any, *arguments: Any) -> None:
+        time_ = Time(time.time_ns(), time.monotonic_ns())
+        try:
+            uuid, object_name, number = _identity(family, thing)
+        except Exception as error:  # noqa: BLE001 - a name that is no text must not cost the event
+            uuid, object_name, number = None, f"unreadable: {type(error).__name__}", -1
+        put(
+            Callback(
+                host=host,
+                uri=uri,
+                family=family,
+                name=name,
+                object_uuid=uuid,
+                object_name=object_name,
+                object_id=number,
+                arguments=arguments[:-1],  # the last one is the opaque of the registration
+                time=time_,
+            )
+        )
+
+    return copy
+
+
+def _identity(family: str, thing: Any) -> tuple[str | None, str, int]:
+    if family == "domain":
+        return thing.UUIDString(), thing.name(), thing.ID()
+    if family == "node_device":
+        return None, thing.name(), -1
+    if family == "secret":
+        return thing.UUIDString(), thing.usageID() or thing.UUIDString(), -1
+    return thing.UUIDString(), thing.name(), -1
+
+
+def _say_once(family: str, name: str, reason: str) -> None:
+    if (family, name) not in _said:
+        _said.add((family, name))
+        log.info("event id not supported", family=family, event_id=name, reason=reason)

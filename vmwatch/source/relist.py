@@ -1,0 +1,101 @@
+"""When a host is listed, and which differences are told: at once after a gap, else only what two listings agree on."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from vmwatch.events import DomainEvent, Event, Origin, State
+from vmwatch.fold import note_listing
+from vmwatch.pipeline import Publish
+from vmwatch.source.resync import Listing, differences
+from vmwatch.state import KnownState
+from vmwatch.stream import now
+
+RACE_SECONDS = 1.0  # how long a listing waits for callbacks that were under way while it was made
+AGAIN_SECONDS = 5.0  # how far apart the two listings are that have to agree
+
+Look = Callable[[], Awaitable[Listing]]
+
+
+class Relisting:
+    """The listings of one host: *look* makes one; differences from *known* go to *publish*.
+
+    libvirt cannot say what it changed silently, so a difference is believed when a second listing shows it too.  After
+    a gap there is nothing to wait for: the first listing tells at once.
+    """
+
+    def __init__(self, look: Look, known: KnownState, publish: Publish, *, origin: Origin, race_seconds: float) -> None:
+        self._look = look
+        self._known = known
+        self._publish = publish
+        self._origin = origin
+        self._race_seconds = race_seconds
+        self._touched: set[str] = set()
+        self._gap = asyncio.Event()
+
+    def touch(self, uuid: str) -> None:
+        """Note a lifecycle callback: a listing under way knows less of this domain than we do."""
+        self._touched.add(uuid)
+
+    def gap(self) -> None:
+        """Note that callbacks were lost: list at once."""
+        self._gap.set()
+
+    async def run(self, interval_seconds: float) -> None:
+        """List now, some seconds later (a restarted daemon first shows dead guests), then every interval; HostError."""
+        await self._tell_all()
+        pause_seconds = AGAIN_SECONDS
+        while True:
+            if await self._gap_within(pause_seconds) or self._origin is Origin.POLLING:
+                await self._tell_all()
+            else:
+                await self._tell_agreed()
+            pause_seconds = interval_seconds
+
+    async def _gap_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._gap.wait()
+        gap = self._gap.is_set()
+        self._gap.clear()
+        return gap
+
+    async def _tell_all(self) -> None:
+        listing, events = await self._differences()
+        self._tell(listing, events)
+
+    async def _tell_agreed(self) -> None:
+        _listing, events = await self._differences()
+        first = _by_domain(events)
+        if not first:
+            return
+        if await self._gap_within(AGAIN_SECONDS):
+            await self._tell_all()
+            return
+        listing, events = await self._differences()
+        agreed = {uuid for uuid, some in _by_domain(events).items() if some == first.get(uuid)}
+        self._tell(listing, [event for event in events if _uuid(event) in agreed])
+
+    async def _differences(self) -> tuple[Listing, Sequence[Event]]:
+        self._touched.clear()
+        listing = await self._look()
+        await asyncio.sleep(self._race_seconds)
+        return listing, differences(self._known, listing, now=now(), origin=self._origin, skip=self._touched)
+
+    def _tell(self, listing: Listing, events: Sequence[Event]) -> None:
+        for event in events:
+            self._publish(event)
+        note_listing(self._known, listing, self._touched)
+
+
+def _uuid(event: Event) -> str:
+    return event.domain.uuid if isinstance(event, DomainEvent) else ""
+
+
+def _by_domain(events: Sequence[Event]) -> dict[str, list[tuple[str, State | None]]]:
+    """Return what is told of each domain, in the words that two listings have to agree on."""
+    told: dict[str, list[tuple[str, State | None]]] = defaultdict(list)
+    for event in events:
+        told[_uuid(event)].append((event.type, getattr(event, "state", None)))
+    return told
