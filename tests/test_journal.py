@@ -32,7 +32,7 @@ def event(sequence: int, host: str = "h", name: str = "web") -> Event:
 
 def make(path: Path | None, known: KnownState | None = None, **limits: int) -> Journal:
     settings = {"max_bytes": 256 * 1024 * 1024, "max_age_seconds": 10**12, **limits}
-    journal = Journal(known or KnownState(), path, **settings)  # type: ignore[arg-type]
+    journal = Journal(known or KnownState(), path, **settings)
     journal.open()
     return journal
 
