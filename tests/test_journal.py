@@ -114,6 +114,10 @@ async def test_counters_are_the_committed_ones(tmp_path: Path) -> None:
     await journal.close()
 
 
+def set_aside(directory: Path) -> int:
+    return len(list(directory.glob("journal.db.damaged-*")))
+
+
 async def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"this is no database, and never was one" * 100)
@@ -121,7 +125,7 @@ async def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path) -
         assert "set aside" in journal.damage
         journal.append(event(1))
         await committed(journal, 1)
-    assert [aside.name.startswith("journal.db.damaged-") for aside in tmp_path.glob("*.damaged-*")] == [True]
+    assert set_aside(tmp_path) == 1
 
 
 async def test_a_file_of_a_newer_vmwatch_is_refused(tmp_path: Path) -> None:

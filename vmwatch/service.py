@@ -48,9 +48,18 @@ class Service:
     Raises VmwatchError where the state directory is in use or a listen address is taken.
     """
 
-    def __init__(self, settings: Settings, sources: Sequence[Source], *, keep_state: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sequence[Source],
+        *,
+        keep_state: bool = True,
+        reload: Callable[[], None] | None = None,
+    ) -> None:
         self.settings = settings
         self.stop = asyncio.Event()
+        self._web = Web(settings.web, reload=reload)
+        self.urls = self._web.bind()
         known = KnownState()
         self._sources = sources
         self._lock: int | None = None
@@ -68,7 +77,6 @@ class Service:
             events=sample_events,
             wanted=any(one.exporter.wants_samples for one in self._exporters),
         )
-        self._web = Web(settings.web)
         self.core = Core(
             stream=self._stream,
             journal=self._journal,
@@ -144,7 +152,7 @@ class Service:
     async def run(self) -> None:
         """Watch until `stop` is set; everything that can be flushed by then is, within some seconds whatever hangs."""
         journal = asyncio.create_task(self._journal.run(), name="journal")
-        web = asyncio.create_task(self._web.run(), name="web")
+        web = asyncio.create_task(self._web.run(self.core), name="web")
         exporters = [asyncio.create_task(one.run(self.core), name=one.name) for one in self._exporters]
         sources = [asyncio.create_task(self._keep(source), name=source.name) for source in self._sources]
         sampling = asyncio.create_task(self._sampling.run(), name="sampling")
@@ -224,9 +232,10 @@ async def _cancelled(tasks: Sequence["asyncio.Task[None]"], seconds: float) -> N
 Make = Callable[[], tuple[Settings, Sequence[Source]]]
 
 
-async def serve(make: Make, *, keep_state: bool = True) -> None:
+async def serve(make: Make, *, keep_state: bool = True, started: Callable[[Sequence[str]], None] | None = None) -> None:
     """Run what *make* returns until SIGTERM or SIGINT; on SIGHUP make it anew, and go on with that where it differs.
 
+    *started* is called with the URLs of the web server, once it can be reached.
     Errors of the first *make*, and VmwatchError of a start, are the caller's; a later wrong configuration is logged and
     the old one kept.
     """
@@ -237,7 +246,9 @@ async def serve(make: Make, *, keep_state: bool = True) -> None:
     loop.add_signal_handler(signal.SIGHUP, again.set)
     settings, sources = make()
     while not stop.is_set():
-        service = Service(settings, sources, keep_state=keep_state)
+        service = Service(settings, sources, keep_state=keep_state, reload=again.set)
+        if started is not None:
+            started(service.urls)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(service.run())
             settings, sources = await _renewed(make, settings, stop, again, running)
