@@ -28,6 +28,7 @@ from vmwatch.settings import ExporterSettings, Globs, Settings
 from vmwatch.state import KnownState
 from vmwatch.stream import Stream, now
 from vmwatch.supervise import SupervisedExporter
+from vmwatch.systemd import notify
 from vmwatch.web import Web
 
 GRACE_SECONDS = 3.0
@@ -249,9 +250,11 @@ async def serve(make: Make, *, keep_state: bool = True, started: Callable[[Seque
         service = Service(settings, sources, keep_state=keep_state, reload=again.set)
         if started is not None:
             started(service.urls)
+        notify("READY=1")
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(service.run())
             settings, sources = await _renewed(make, settings, stop, again, running)
+            notify("RELOADING=1" if sources else "STOPPING=1")
             service.stop.set()
 
 
