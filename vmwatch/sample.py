@@ -85,8 +85,8 @@ class DomainSample(msgspec.Struct, frozen=True, kw_only=True):
     rows: Sequence[Row] = ()
 
 
-class HostSample(msgspec.Struct, frozen=True, kw_only=True):
-    """One host's figures at *time*, and its domains'; *seconds* is how long they took."""
+class HostSample(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One host's figures at *time*, and its domains'; *seconds* is how long they took.  Compared by identity."""
 
     host: str
     time: Time
