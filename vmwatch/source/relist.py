@@ -86,7 +86,8 @@ class Relisting:
     def _tell(self, listing: Listing, events: Sequence[Event]) -> None:
         for event in events:
             self._publish(event)
-        note_listing(self._known, listing, self._touched)
+        persistent = {one.uuid: one.persistent for one in listing.domains}
+        note_listing(self._known, listing.host, persistent, listing.began)
 
 
 def _uuid(event: Event) -> str:
