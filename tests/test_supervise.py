@@ -1,7 +1,7 @@
 """An exporter that fails is told, started again, and disturbs nobody."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
@@ -17,10 +17,17 @@ class Told:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.pauses: list[float] = []
+        self._changed = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        self._changed.set()
         await asyncio.sleep(0)
+
+    async def until(self, enough: Callable[[], bool]) -> None:
+        while not enough():
+            self._changed.clear()
+            await self._changed.wait()
 
     @asynccontextmanager
     async def supervised(self, exporter: Exporter) -> AsyncIterator[SupervisedExporter]:
@@ -80,8 +87,7 @@ async def test_a_failure_is_told_once_for_each_reason_and_every_one_is_counted()
 async def test_the_pauses_grow_up_to_a_limit() -> None:
     told, exporter = Told(), Fails()
     async with told.supervised(exporter):
-        while len(told.pauses) < 10:
-            await asyncio.sleep(0)
+        await told.until(lambda: len(told.pauses) >= 10)
     assert told.pauses[0] <= 0.5
     assert told.pauses[4] > 2
     assert 15 <= told.pauses[9] <= 30
@@ -104,8 +110,7 @@ async def test_a_bug_in_an_exporter_is_told_with_its_kind() -> None:
 
     told = Told()
     async with told.supervised(Buggy()):
-        while not told.events:
-            await asyncio.sleep(0)
+        await told.until(lambda: bool(told.events and told.pauses))
     assert isinstance(told.events[0], ExporterFailed)
     assert told.events[0].reason == "KeyError: 'gone'"
 
