@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from vmwatch.config import Flags, load
-from vmwatch.settings import HostSettings, Settings, WebSettings
+from vmwatch.registry import exporter_types, load_exporter
+from vmwatch.settings import (
+    HostSettings,
+    JournalSettings,
+    LogSettings,
+    Settings,
+    ShowSettings,
+    StatsSettings,
+    WebSettings,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "vmwatch.toml"
 COMMENTED_KEY = re.compile(r"^#(?=\[|\w+ = )", re.MULTILINE)
@@ -39,7 +48,7 @@ def test_the_example_as_it_is_watches_the_local_hypervisor_with_all_defaults(tmp
 
 def test_every_default_that_the_example_shows_is_the_default(tmp_path: Path) -> None:
     said = settings_of(with_defaults_said(), tmp_path)
-    plain = settings_of("[exporters.prometheus]\n", tmp_path)
+    plain = settings_of("[exporters.prometheus]\n[exporters.json_log]\n", tmp_path)
     assert [f.name for f in fields(Settings) if getattr(said, f.name) != getattr(plain, f.name)] == []
 
 
@@ -49,7 +58,15 @@ def test_every_key_that_the_example_names_exists(tmp_path: Path) -> None:
     assert settings.labels == {"site": "fra1"}
 
 
-@pytest.mark.parametrize("kind", [HostSettings, WebSettings])
-def test_the_example_names_every_key(kind: type) -> None:
-    named = set(re.findall(r"^#?(\w+) = ", EXAMPLE.read_text(), re.MULTILINE))
-    assert {field.name for field in fields(kind)} <= named
+@pytest.mark.parametrize("kind", [HostSettings, StatsSettings, JournalSettings, ShowSettings, WebSettings, LogSettings])
+def test_the_example_shows_every_key(kind: type) -> None:
+    shown = set(re.findall(r"^#?(\w+) = ", EXAMPLE.read_text(), re.MULTILINE))
+    assert {field.name for field in fields(kind)} - shown == set()
+
+
+@pytest.mark.parametrize("name", sorted(exporter_types()))
+def test_the_example_mentions_every_key_of_every_exporter(name: str) -> None:
+    text = EXAMPLE.read_text()
+    assert f"[exporters.{name}]" in text
+    keys = [field.name for field in fields(load_exporter(name))]  # type: ignore[arg-type]  # exporters are dataclasses
+    assert [key for key in keys if not re.search(rf"\b{key}\b", text)] == []
