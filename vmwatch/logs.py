@@ -15,10 +15,10 @@ import structlog
 from structlog.typing import Processor
 
 from vmwatch.settings import LogSettings
+from vmwatch.terminal import printable
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _REPEAT_SECONDS = 10.0
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 def configure(settings: LogSettings, descriptor: int = 2) -> None:
@@ -98,7 +98,7 @@ def _in_order(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mut
 
 def _printable(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Keep the names of guests from moving the cursor or making lines of their own."""
-    return {key: value.translate(_CONTROLS) if isinstance(value, str) else value for key, value in line.items()}
+    return {key: printable(value) if isinstance(value, str) else value for key, value in line.items()}
 
 
 def _is_open(descriptor: int) -> bool:

@@ -6,7 +6,6 @@ import hashlib
 import html
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from importlib.resources import files
 from typing import Any
 
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from vmwatch.choose import chooser
 from vmwatch.encode import encode, encode_time
 from vmwatch.events import Event, State
 from vmwatch.pipeline import Batches, Watch
@@ -120,7 +120,7 @@ class Pages:
         )
 
     async def _stream(self, request: Request) -> AsyncIterator[bytes]:
-        wanted = _filter(request)
+        wanted = chooser(*(request.query_params.getlist(key) for key in ("type", "host", "domain")))
         self._readers += 1
         try:
             with self._watch.follow(wanted) as batches:
@@ -156,25 +156,6 @@ class Pages:
 
 def _told(event: Event) -> bytes:
     return b"id: %s\ndata: %s\n\n" % (event.id.encode(), encode(event))
-
-
-def _filter(request: Request) -> Callable[[Event], bool]:
-    """Return what the query asks for: any of its globs on `type`, on `host` and on `domain`, where there are some."""
-    types, hosts, domains = (request.query_params.getlist(key) for key in ("type", "host", "domain"))
-
-    def wanted(event: Event) -> bool:
-        domain = getattr(event, "domain", None)
-        return (
-            _any(event.type, types)
-            and _any(event.host, hosts)
-            and (not domains or (domain is not None and (_any(domain.name, domains) or domain.uuid in domains)))
-        )
-
-    return wanted
-
-
-def _any(text: str, globs: list[str]) -> bool:
-    return not globs or any(fnmatchcase(text, glob) for glob in globs)
 
 
 def _page(metrics: str) -> tuple[str, str]:

@@ -1,0 +1,89 @@
+"""The command line: `vmwatch <command>`, one module for each command, and the exit status.
+
+0 stopped as asked, 1 failed, 2 wrong usage or configuration.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+
+from vmwatch import __version__
+from vmwatch.errors import ConfigError, VmwatchError
+
+COMMANDS = {
+    "run": "watch until stopped; SIGHUP re-reads the configuration",
+    "demo": "the same without a hypervisor: a demonstration to look at",
+    "events": "the stream in this terminal, live or from the journal",
+    "top": "a live table of domains in this terminal",
+    "check": "try the configuration, each connection and each exporter",
+    "replay": "recorded callbacks as the events they become",
+    "schema": "JSON Schema of every event, or AsyncAPI of the topics",
+}
+
+EPILOG = """\
+examples:
+  vmwatch run                                        watch qemu:///system
+  vmwatch run --libvirt.uri=qemu+ssh://host/system   watch another machine
+  vmwatch events --since 24h --domain web-1          what happened to web-1?
+
+`vmwatch <command> --help` tells the rest.  Metrics: http://localhost:9177/metrics
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit status."""
+    _keep_standard_descriptors()
+    words = sys.argv[1:] if argv is None else list(argv)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    arguments = _parser(chosen).parse_args(words)
+    try:
+        status: int = import_module(f"vmwatch.commands.{arguments.command}").run(arguments)
+    except ConfigError as error:
+        return _failed(error, 2)
+    except VmwatchError as error:
+        return _failed(error, 1)
+    except KeyboardInterrupt:
+        return 0
+    return status
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """Return the parser; only the *chosen* command's module is imported."""
+    parser = argparse.ArgumentParser(
+        prog="vmwatch",
+        description="Watch virtual machines: libvirt's events and figures, to Prometheus, Kafka and JSON logs.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"vmwatch {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="<command>", required=True)
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        if name == chosen:
+            import_module(f"vmwatch.commands.{name}").add_arguments(command)
+    return parser
+
+
+def _failed(error: VmwatchError, status: int) -> int:
+    with suppress(OSError, ValueError):  # nobody reads it any more: the status remains
+        print(f"vmwatch: {error}", file=sys.stderr, flush=True)
+    return status
+
+
+def _keep_standard_descriptors() -> None:
+    """Take the place of standard descriptors that are closed, or the next file opened would get our output.
+
+    Each is opened the wrong way round, so that using it still fails.
+    """
+    for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, mode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""`vmwatch run`: watch what the configuration names until SIGTERM or SIGINT."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vmwatch.commands import demo, options
+from vmwatch.commands.serving import Undertaking, serve_until_stopped
+from vmwatch.config import Flags, load
+from vmwatch.logs import configure
+from vmwatch.pipeline import Source
+from vmwatch.settings import Settings
+from vmwatch.source.host import Host
+from vmwatch.source.local import local_hypervisor
+
+CHECKOUT_FILE = Path("vmwatch.toml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    options.add_settings(parser)
+    parser.add_argument(
+        "--or-demo",
+        action="store_true",
+        help="without configuration: ./vmwatch.toml, else the local hypervisor, else the demonstration",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Watch until stopped."""
+    flags = options.flags(arguments)
+    if not arguments.or_demo or flags.config_file or flags.uris:
+        return watch(flags)
+    if CHECKOUT_FILE.exists():
+        return watch(replace(flags, config_file=CHECKOUT_FILE))
+    uri = local_hypervisor()
+    if uri is None:
+        return demo.watch(flags, why="no hypervisor answers on this machine, and there is no vmwatch.toml")
+    return watch(replace(flags, uris=(uri,)))
+
+
+def watch(flags: Flags) -> int:
+    """Watch what the configuration names until stopped."""
+
+    def settings() -> Settings:
+        read = load(flags)
+        configure(read.log)
+        return read
+
+    more = {"configuration": str(flags.config_file)} if flags.config_file else {}
+    return serve_until_stopped(Undertaking("watching", settings, hosts, **more))
+
+
+def hosts(settings: Settings) -> Sequence[Source]:
+    """Return the hypervisors that *settings* name."""
+    return [Host(one, settings.stats, settings.show) for one in settings.hosts]
