@@ -8,37 +8,21 @@ from collections.abc import Iterator
 
 import msgspec
 
-from vmwatch import words
-from vmwatch.events import Cause, State, Time
+from vmwatch.counters import DomainCounters, Histogram
+from vmwatch.events import State, Time
 
-BAD_CAUSES = (
-    Cause.GUEST_PANIC,
-    Cause.WATCHDOG,
-    Cause.PROCESS_DIED,
-    Cause.HYPERVISOR_QUIT,
-    Cause.MIGRATION_FAILED,
-    Cause.HOST_REBOOTED,
-)
-"""Why a domain stopped although nobody wanted it to."""
-
-EVENTS_BORN_AT_ZERO = (
-    "crashed ",  # inferred ones have no detail
-    *(f"crashed {detail}" for detail in words.LIFECYCLE[8][1]),
-    *(f"watchdog-fired {action}" for action in words.WATCHDOG_ACTIONS),
-    *(f"io-error {action}" for action in words.IO_ERROR_ACTIONS),
-)
-"""Counted events that every known domain has from the start: increase() sees nothing in a series born at 1."""
-
-STOPS_BORN_AT_ZERO = tuple(str(cause) for cause in BAD_CAUSES)
-"""Counted causes that every known domain has from the start."""
-
-HISTOGRAM_BOUNDS_SECONDS = {
-    "shutdown_flush": (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0),
-    "outage": (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 86400.0),
-    "migration_duration": (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0),
-    "migration_downtime": (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
-}
-"""The histograms kept for each host, and their buckets' upper bounds; one more bucket stands for infinity."""
+__all__ = [
+    "Changes",
+    "DomainCounters",
+    "Evidence",
+    "Histogram",
+    "KnownDomain",
+    "KnownHost",
+    "KnownState",
+    "OpenMigration",
+    "OpenOutage",
+    "Threshold",
+]
 
 
 class OpenOutage(msgspec.Struct, kw_only=True):
@@ -53,8 +37,9 @@ class OpenOutage(msgspec.Struct, kw_only=True):
 class OpenMigration(msgspec.Struct, kw_only=True):
     """A migration under way, kept at the domain of one end; the other end has its own half.
 
-    The destination's (*incoming*) begins with STARTED/MIGRATED, has *arrived* when the guest is resumed or paused there,
-    and notes which host had it running as *source*.  The source's begins when the guest is stopped for the switch-over.
+    The destination's (*incoming*) begins with STARTED/MIGRATED, has *arrived* when the guest is resumed or paused
+    there, and notes which host had it running as *source*.  The source's begins when the guest is stopped for the
+    switch-over.
     """
 
     incoming: bool
@@ -76,10 +61,10 @@ class Threshold(msgspec.Struct, kw_only=True):
 class Evidence(msgspec.Struct, kw_only=True):
     """What was told of a domain since its last start, by which later events are explained.
 
-    *shutdown_finished* is when libvirt told it (never inferred); *finished* is set while the guest has shut down and its
-    process is still there; *incoming* from STARTED/MIGRATED to the first RESUMED, *arrived* by that or a SUSPENDED;
+    *shutdown_finished* is when libvirt told it (never inferred); *finished* is set while the guest has shut down and
+    its process is still there; *incoming* from STARTED/MIGRATED to the first RESUMED, *arrived* by that or a SUSPENDED;
     *restoring* from a STARTED/RESTORED that leaves the domain paused to the RESUMED or SUSPENDED after it; *replaced*
-    when another process of the same domain was started, whose STOPPED is to come.
+    when another process of the same domain was started, and the STOPPED of the old one is to come.
     """
 
     shutdown_detail: str | None = None
@@ -141,34 +126,6 @@ class KnownDomain(msgspec.Struct, kw_only=True):
         return self.state is not State.UNDEFINED
 
 
-def _zero_events() -> dict[str, int]:
-    return dict.fromkeys(EVENTS_BORN_AT_ZERO, 0)
-
-
-def _zero_stops() -> dict[str, int]:
-    return dict.fromkeys(STOPS_BORN_AT_ZERO, 0)
-
-
-class DomainCounters(msgspec.Struct, kw_only=True):
-    """What was counted for one name on one host: *events* by "event detail", *stops* by cause, *last* by event.
-
-    Kept by name, as Prometheus sees it; the detail is empty where the event has none that is a word of an enum.  *gone*
-    is when the last domain of that name went; None while one exists.
-    """
-
-    events: dict[str, int] = msgspec.field(default_factory=_zero_events)
-    stops: dict[str, int] = msgspec.field(default_factory=_zero_stops)
-    last: dict[str, Time] = {}
-    gone: Time | None = None
-
-
-class Histogram(msgspec.Struct, kw_only=True):
-    """Observations of one duration: *buckets* counts them by `HISTOGRAM_BOUNDS_SECONDS`, not cumulative."""
-
-    buckets: list[int] = []
-    sum_seconds: float = 0.0
-
-
 class KnownHost(msgspec.Struct, kw_only=True):
     """One host: the *sequence* and *time* of its last event.
 
@@ -195,6 +152,7 @@ class KnownState:
         self.hosts: dict[str, KnownHost] = {}
         self.domains: dict[str, dict[str, KnownDomain]] = {}
         self.counters: dict[str, dict[str, DomainCounters]] = {}
+        self._gone: dict[str, dict[str, Time]] = {}
         self._changed_hosts: set[str] = set()
         self._changed_domains: set[tuple[str, str]] = set()
         self._changed_counters: set[tuple[str, str]] = set()
@@ -225,14 +183,29 @@ class KnownState:
 
     def forget_domain(self, host: str, uuid: str) -> None:
         """Drop a domain of which nothing is left to know."""
+        self.gone(host).pop(uuid, None)
         if self.domains.get(host, {}).pop(uuid, None) is not None:
             self._changed_domains.add((host, uuid))
+
+    def gone(self, host: str) -> dict[str, Time]:
+        """Return when each domain of *host* that has gone did so, the first one first; to change with its state."""
+        gone = self._gone.get(host)
+        if gone is None:
+            some = [known for known in self.domains.get(host, {}).values() if not known.exists and known.since]
+            gone = {
+                known.uuid: known.since for known in sorted(some, key=lambda known: known.since or 0) if known.since
+            }
+            self._gone[host] = gone
+        return gone
 
     def change_counters(self, host: str, name: str) -> DomainCounters:
         """Return the counters of *name* to change, new ones if there are none."""
         self.host(host)
         self._changed_counters.add((host, name))
-        return self.counters[host].setdefault(name, DomainCounters())
+        counters = self.counters[host].get(name)
+        if counters is None:
+            counters = self.counters[host][name] = DomainCounters()
+        return counters
 
     def forget_counters(self, host: str, name: str) -> None:
         """Drop the counters of a *name* that has gone."""

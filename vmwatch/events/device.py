@@ -104,7 +104,7 @@ class TunableChanged(DomainEvent, frozen=True, kw_only=True, tag="domain.tunable
 class AgentChanged(DomainEvent, frozen=True, kw_only=True, tag="domain.agent-changed"):
     """The guest agent's channel was opened or closed in the guest."""
 
-    agent: str
+    status: str
     reason: str
 
 

@@ -1,0 +1,108 @@
+"""What is counted of each event: by the domain's name, by the stop's cause, and durations by host.
+
+All origins count.  Duplicates are not counted twice, the resume of a boot is no resume, and the resets of a wake-up or
+a crash-restart are no reboots; `domain.discovered` counts nowhere.
+"""
+
+from bisect import bisect_left
+from functools import lru_cache
+from operator import attrgetter
+
+from vmwatch.counters import HISTOGRAM_BOUNDS_SECONDS, Histogram
+from vmwatch.events import DomainEvent, Event, LifecycleEvent, Migration, Outage, PartOf, Time, device, lifecycle
+from vmwatch.events.derived import Discovered
+from vmwatch.state import KnownState
+from vmwatch.words import is_word
+
+KEEP_GONE_COUNTERS_SECONDS = 3600.0  # must be more than exporters show them for
+
+_DETAIL: dict[type[DomainEvent], str] = {
+    device.WatchdogFired: "action",
+    device.DiskError: "action",
+    device.Graphics: "phase",
+    device.BlockJob: "status",
+    device.DiskChanged: "reason",
+    device.TrayChanged: "reason",
+    device.AgentChanged: "status",
+    device.ChannelChanged: "status",
+    device.JobCompleted: "operation",
+    device.MetadataChanged: "part",
+    device.MemoryFailure: "action",
+    Migration: "result",
+}
+"""Which field of an event without a `detail` is counted as one: those that are words of an enum."""
+
+_NOT_REBOOTS = frozenset({PartOf.WAKEUP, PartOf.CRASH_RESTART})
+
+
+def count(known: KnownState, event: DomainEvent) -> None:
+    """Count *event* under its domain's name, and observe the durations that it tells."""
+    if isinstance(event, lifecycle.Stopped | Outage | Migration):
+        _observe_durations(known, event)
+    if not _counts(event):
+        return
+    counters = known.change_counters(event.host, event.domain.name)
+    kind = event.type[7:]
+    key = _key(kind, _detail(event))
+    counters.events[key] = counters.events.get(key, 0) + 1
+    counters.last[kind] = event.time
+    if isinstance(event, lifecycle.Stopped) and event.cause is not None:
+        counters.stops[event.cause] = counters.stops.get(event.cause, 0) + 1
+
+
+def _counts(event: DomainEvent) -> bool:
+    if getattr(event, "duplicate", False) or isinstance(event, Discovered):
+        return False
+    if isinstance(event, lifecycle.Resumed):
+        return event.part_of is not PartOf.BOOT
+    return not (isinstance(event, device.Rebooted) and event.part_of in _NOT_REBOOTS)
+
+
+def _detail(event: DomainEvent) -> str:
+    if isinstance(event, LifecycleEvent):
+        return event.detail or ""
+    field = _DETAIL.get(type(event))
+    return attrgetter(field)(event) if field else ""
+
+
+@lru_cache(maxsize=4096)
+def _key(kind: str, detail: str) -> str:
+    return f"{kind} {detail if is_word(detail) else ''}"
+
+
+def _observe_durations(known: KnownState, event: Event) -> None:
+    if isinstance(event, lifecycle.Stopped):
+        _observe(known, event.host, "shutdown_flush", event.flush_seconds)
+    elif isinstance(event, Outage):
+        _observe(known, event.host, "outage", event.seconds)
+    elif isinstance(event, Migration):
+        _observe(known, event.host, "migration_duration", event.duration_seconds)
+        _observe(known, event.host, "migration_downtime", event.downtime_seconds)
+
+
+def _observe(known: KnownState, host: str, name: str, seconds: float | None) -> None:
+    if seconds is None:
+        return
+    bounds = HISTOGRAM_BOUNDS_SECONDS[name]
+    histogram = known.host(host).histograms.setdefault(name, Histogram(buckets=[0] * (len(bounds) + 1)))
+    histogram.buckets[bisect_left(bounds, seconds)] += 1
+    histogram.sum_seconds += seconds
+
+
+def mark_there(known: KnownState, host: str, name: str) -> None:
+    """Note that a domain called *name* exists: it has counters from now on, at zero if it had none."""
+    known.change_counters(host, name).gone = None
+    _forget_long_gone(known, host)
+
+
+def mark_gone(known: KnownState, host: str, name: str, at: Time) -> None:
+    """Note that a domain called *name* has gone; its counters stay for a while, unless another has the same name."""
+    if not any(domain.name == name and domain.exists for domain in known.domains[host].values()):
+        known.change_counters(host, name).gone = at
+
+
+def _forget_long_gone(known: KnownState, host: str) -> None:
+    at = known.hosts[host].time
+    for name, counters in list(known.counters[host].items()):
+        if counters.gone is not None and at.since(counters.gone) > KEEP_GONE_COUNTERS_SECONDS:
+            known.forget_counters(host, name)
