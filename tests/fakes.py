@@ -128,6 +128,7 @@ class FakeWatch:
             size_bytes=0, events=0, position=0, waiting=0, waiting_bytes=0, writable=True
         )
         self.samples: list[HostSample] = []
+        self.sampled: list[tuple[float, Sequence[str]]] = []
         self.counted: dict[tuple[str, str], int] = {}
         self.told_events: list[Event] = []
         self.mounted: dict[str, Handler] = {}
@@ -160,7 +161,8 @@ class FakeWatch:
     def told(self) -> Mapping[tuple[str, str], int]:
         return self.counted
 
-    async def sample(self, _deadline: float, hosts: Sequence[str] = ()) -> Sequence[HostSample]:
+    async def sample(self, deadline: float, hosts: Sequence[str] = ()) -> Sequence[HostSample]:
+        self.sampled.append((deadline, hosts))
         return [one for one in self.samples if not hosts or one.host in hosts]
 
     async def since(self, position: int) -> AsyncIterator[tuple[int, Event]]:

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from tests.fake_watch import FixedWatch
+from tests.fakes import FakeWatch
 from vmwatch.counters import HISTOGRAM_BOUNDS_SECONDS, Histogram
 from vmwatch.events import Domain, State, Time
 from vmwatch.pipeline import ExporterStatus, HostStatus
@@ -37,33 +37,32 @@ _OS = columns_of(
 )
 
 
-def scene() -> FixedWatch:
+def scene() -> FakeWatch:
     """Return a watch of that world."""
-    watch = FixedWatch(
-        host_statuses=[
-            HostStatus(
-                host="node-1",
-                uri="qemu:///system",
-                up=True,
-                since=Time(1_600_000_000 * SECOND),
-                versions={"driver": "QEMU", "libvirt": "9.0.0"},
-                figures={"vmwatch_host_connections_total": 2, "vmwatch_host_callbacks_waiting": 0},
-            ),
-            HostStatus(host="node-2", uri="qemu+ssh://node-2/system", up=False, since=Time(1_650_000_000 * SECOND)),
-        ],
-        exporter_statuses=[
-            ExporterStatus(exporter="kafka", up=False, events=5, waiting=3, dropped=1, failures=2, oldest=Time(SECOND)),
-            ExporterStatus(exporter="prometheus", up=True, events=5),
-        ],
-        told_events={("libvirt", "domain.started"): 3, ("vmwatch", "host.connected"): 1},
-        labels={"site": "berlin", "host": "clash", "data-center": 'a"b'},
-    )
+    watch = FakeWatch()
+    watch.statuses = [
+        HostStatus(
+            host="node-1",
+            uri="qemu:///system",
+            up=True,
+            since=Time(1_600_000_000 * SECOND),
+            versions={"driver": "QEMU", "libvirt": "9.0.0"},
+            figures={"vmwatch_host_connections_total": 2, "vmwatch_host_callbacks_waiting": 0},
+        ),
+        HostStatus(host="node-2", uri="qemu+ssh://node-2/system", up=False, since=Time(1_650_000_000 * SECOND)),
+    ]
+    watch.exporter_statuses = [
+        ExporterStatus(exporter="kafka", up=False, events=5, waiting=3, dropped=1, failures=2, oldest=Time(SECOND)),
+        ExporterStatus(exporter="prometheus", up=True, events=5),
+    ]
+    watch.counted = {("libvirt", "domain.started"): 3, ("vmwatch", "host.connected"): 1}
+    watch.labels = {"site": "berlin", "host": "clash", "data-center": 'a"b'}
     _know(watch)
     watch.samples = [_sample()]
     return watch
 
 
-def _know(watch: FixedWatch) -> None:
+def _know(watch: FakeWatch) -> None:
     state = watch.state
     state.host("node-1").listed = True
     state.host("node-1").histograms["outage"] = _outages()
@@ -114,7 +113,7 @@ async def _no_batches() -> Any:
 
 
 async def answer(
-    watch: FixedWatch, exporter: Prometheus, *, query: str = "", headers: dict[str, str] | None = None
+    watch: FakeWatch, exporter: Prometheus, *, query: str = "", headers: dict[str, str] | None = None
 ) -> tuple[Response, bytes]:
     """Return what *exporter* answers to a scrape, and the body of it."""
     if "/metrics" not in watch.mounted:
@@ -128,7 +127,7 @@ async def answer(
     return response, b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
 
-async def scrape(watch: FixedWatch, exporter: Prometheus, query: str = "", **headers: str) -> str:
+async def scrape(watch: FakeWatch, exporter: Prometheus, query: str = "", **headers: str) -> str:
     """Return the text of a page that *exporter* serves."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return (await answer(watch, exporter, query=query, headers=named))[1].decode()

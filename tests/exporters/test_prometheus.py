@@ -140,14 +140,14 @@ async def test_domains_of_a_host_that_is_away_are_in_an_unknown_state_and_keep_t
 
 async def test_a_sample_from_before_a_host_went_away_is_not_served() -> None:
     watch = scene()
-    watch.host_statuses = watch.host_statuses[1:]
+    watch.statuses = watch.statuses[1:]
     watch.samples = [type(watch.samples[0])(host="node-2", time=Time(1), seconds=1.0, domains=watch.samples[0].domains)]
     assert not _series(await scrape(watch, Prometheus()), "libvirt_domain_vcpu_current")
 
 
 async def test_a_host_that_has_left_the_configuration_leaves_nothing_behind() -> None:
     watch = scene()
-    watch.host_statuses = watch.host_statuses[:1]
+    watch.statuses = watch.statuses[:1]
     assert not [
         pairs for _, pairs in _samples(parse_text(await scrape(watch, Prometheus()))) if ("host", "node-2") in pairs
     ]
@@ -187,7 +187,7 @@ async def test_what_was_told_since_the_last_scrape_is_on_the_next_one() -> None:
     watch, exporter = scene(), Prometheus()
     await scrape(watch, exporter)
     watch.state.change_counters("node-1", "web-1").events["started booted"] = 4
-    watch.told_events = {("libvirt", "domain.started"): 4, ("vmwatch", "host.connected"): 1}
+    watch.counted = {("libvirt", "domain.started"): 4, ("vmwatch", "host.connected"): 1}
     assert (
         _value(
             await scrape(watch, exporter), "libvirt_domain_events_total", host="node-1", domain="web-1", event="started"
@@ -217,7 +217,7 @@ async def test_collect_chooses_groups() -> None:
 async def test_host_chooses_hosts() -> None:
     watch = scene()
     page = await scrape(watch, Prometheus(), query="host=node-2")
-    assert watch.asked[-1][1] == ["node-2"]
+    assert watch.sampled[-1][1] == ["node-2"]
     assert {dict(pairs).get("host") for _, pairs in _samples(parse_text(page))} == {"node-2", None}
 
 
@@ -236,7 +236,7 @@ async def test_a_sample_is_asked_for_well_before_the_scrape_times_out(header: st
     watch = scene()
     now = asyncio.get_running_loop().time()
     await scrape(watch, Prometheus(), X_Prometheus_Scrape_Timeout_Seconds=header)
-    assert least < watch.asked[0][0] - now < most + 1
+    assert least < watch.sampled[0][0] - now < most + 1
 
 
 async def test_series_of_virtual_cpus_and_devices_can_be_left_out() -> None:
