@@ -6,7 +6,7 @@ lost connection matters.  It has no uuids and no wall clock.
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -49,7 +49,7 @@ class RecordedLine(msgspec.Struct):
     args: list[Any] | None = None
 
 
-def replay(lines: Iterable[str | bytes], show: ShowSettings) -> Iterator[Event]:
+def replay(lines: Iterable[str | bytes], show: ShowSettings) -> Generator[Event, None, None]:
     """Yield the events that the recorded *lines* become: a stream of its own, of hosts that are listed and empty.
 
     After a lost connection nothing is re-synced.  Raises VmwatchError for a line that cannot be one of a recording.
