@@ -4,48 +4,65 @@ A run connects, sends batch after batch, and ends with an error when the brokers
 error, waits, and starts the next run with the batch that was not acknowledged.
 """
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-import structlog
 from msgspec import Meta
 
-from vmwatch.events import DomainSampled, Event, HostSampled
 from vmwatch.pipeline import Batches, Watch
-from vmwatch_exporters.kafka.producer import Producer
-from vmwatch_exporters.kafka.records import Record, binary_record, structured_record
-from vmwatch_exporters.kafka.sending import Sending
-from vmwatch_exporters.kafka.troubles import Troubles, listening
-
-SLICE = 50
-"""How many records are made between two looks at the loop: about a millisecond's work."""
-
-log = structlog.get_logger(__name__)
+from vmwatch_exporters.kafka.checks import check
+from vmwatch_exporters.kafka.session import deliver
 
 Seconds = Annotated[
-    float, Meta(ge=0.1, description='seconds as a number, or text such as "10s"', extra={"unit": "seconds"})
+    float,
+    Meta(ge=0.1, description='at least 0.1 seconds as a number, or text such as "10s"', extra={"unit": "seconds"}),
 ]
+Count = Annotated[int, Meta(ge=1, description="a whole number, at least 1")]
 
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """Send every event to *topic* on *brokers* (host:port each), and samples to *samples_topic* if that is set.
+    """Send every event to *topic*, present states to *state_topic*, samples to *samples_topic*; empty for none.
 
-    *delivery_timeout* is how long the brokers may take to start or to acknowledge before the run fails; the rest is as
-    in Kafka's own settings.
+    *brokers* are host:port each.  Missing topics are made if *create_topics* says so, with *partitions*,
+    *replication_factor* and *retention* (of all but states), or the brokers' own where these are not given.
+    *delivery_timeout* is how long the brokers may take to start or to acknowledge before a run fails.  *password_file*,
+    or the environment's *password_variable*, has the password of *username*; with OAUTHBEARER these are the client's
+    at *token_endpoint*.  The rest is as in Kafka's own settings.
+
+    Raises ValueError for settings that contradict each other.
     """
 
     durable: ClassVar[bool] = True
 
     brokers: tuple[str, ...]
     topic: str = "vmwatch.events"
+    state_topic: str = "vmwatch.state"
     samples_topic: str = ""
+    create_topics: bool = False
+    partitions: Count | None = None
+    replication_factor: Count | None = None
+    retention: Seconds | None = None
     content_mode: Literal["binary", "structured"] = "binary"
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
     client_id: str = "vmwatch"
     delivery_timeout: Seconds = 10.0
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    check_hostname: bool = True
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    username: str = ""
+    password_file: Path | None = None
+    password_variable: str = ""
+    token_endpoint: str = ""
+    token_scope: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        check(self)
 
     @property
     def wants_samples(self) -> bool:
@@ -54,41 +71,4 @@ class Kafka:
 
     async def run(self, batches: Batches, watch: Watch) -> None:
         """Send each batch and wait for the brokers' word before asking for the next."""
-        with listening() as troubles:
-            sending = Sending(
-                lambda: self._connect(troubles), troubles, timeout=self.delivery_timeout, refused=_tell_refused
-            )
-            await sending.start()
-            try:
-                async for batch in batches:
-                    await sending.send(await self._records(batch))
-            finally:
-                await sending.close()
-
-    async def _connect(self, troubles: Troubles) -> Producer:
-        producer = Producer(
-            troubles,
-            self.delivery_timeout,
-            bootstrap_servers=list(self.brokers),
-            client_id=self.client_id,
-            compression_type=None if self.compression == "none" else self.compression,
-            max_batch_size=128 * 1024,
-        )
-        await producer.start()
-        return producer
-
-    async def _records(self, batch: Sequence[Event]) -> list[Record]:
-        records: list[Record] = []
-        for start in range(0, len(batch), SLICE):
-            records += map(self._record, batch[start : start + SLICE])
-            await asyncio.sleep(0)
-        return records
-
-    def _record(self, event: Event) -> Record:
-        topic = self.samples_topic if isinstance(event, DomainSampled | HostSampled) else self.topic
-        return (structured_record if self.content_mode == "structured" else binary_record)(event, topic)
-
-
-def _tell_refused(record: Record, reason: str) -> None:
-    about = {"event": record.event.type, "event_id": record.event.id} if record.event else {"key": record.key}
-    log.error("kafka refused a record", topic=record.topic, reason=reason, size_bytes=len(record.value or b""), **about)
+        await deliver(self, batches, watch)

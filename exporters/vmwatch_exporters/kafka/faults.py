@@ -1,21 +1,25 @@
-"""What went wrong with Kafka, in words, and what to do about it; for the Kafka exporter.
+"""What went wrong with Kafka, in words, and what to do about it; for the Kafka exporter.  Pure, and mostly tables.
 
 aiokafka 0.14 raises one and the same error for all that keeps it from connecting; the true one stands in its log, from
 where `vmwatch_exporters.kafka.troubles` brings it here.
 """
 
-import asyncio
 import socket
 import ssl
+from asyncio import IncompleteReadError
 from enum import Enum
 
 from aiokafka import errors
 
 
-class Remedy(Enum):
-    """What to do about an error of a produce request."""
+class TokenError(errors.KafkaError):  # type: ignore[misc]  # aiokafka has no types; it lets only its own errors through
+    """No token for SASL OAUTHBEARER can be had; the text is a sentence for the user."""
 
-    SKIP = "this batch, or one record in it, is refused for what it is: find it, tell it, skip it"
+
+class Remedy(Enum):
+    """What to do about a batch that was not acknowledged."""
+
+    SKIP = "it, or one record in it, is refused for what it is: find that, tell it, skip it"
     UNTIME = "its time is refused: send it without one"
     RENEW = "the producer is spent: send it with a new one"
     WAIT = "no record is to blame: tell, wait, try again"
@@ -25,9 +29,8 @@ _REMEDIES: dict[type[BaseException], Remedy] = {
     errors.MessageSizeTooLargeError: Remedy.SKIP,
     errors.RecordListTooLargeError: Remedy.SKIP,
     errors.CorruptRecordException: Remedy.SKIP,
-    errors.InvalidRequestError: Remedy.SKIP,
     errors.UnsupportedForMessageFormatError: Remedy.SKIP,
-    errors.UnknownError: Remedy.SKIP,  # among them INVALID_RECORD (87), which aiokafka 0.14 does not know
+    errors.UnknownError: Remedy.SKIP,  # INVALID_RECORD (87) among them, which aiokafka does not know
     errors.InvalidTimestampError: Remedy.UNTIME,
     errors.OutOfOrderSequenceNumber: Remedy.RENEW,
     errors.UnknownProducerId: Remedy.RENEW,
@@ -38,38 +41,81 @@ _REMEDIES: dict[type[BaseException], Remedy] = {
 
 
 def remedy(error: BaseException) -> Remedy:
-    """Return what to do about *error*."""
+    """Return what to do about a batch that failed with *error*."""
     return _REMEDIES.get(type(error), Remedy.WAIT)
 
 
 _WORDS: dict[type[BaseException], str] = {
     errors.SaslAuthenticationFailed: "the broker refuses the user name or the password",
     errors.UnsupportedSaslMechanismError: "the broker does not offer this sasl_mechanism",
-    errors.IllegalSaslStateError: "the broker expects no SASL here, or another kind: see security_protocol",
+    errors.IllegalSaslStateError: "the broker expects no SASL on this port (see security_protocol)",
     errors.TopicAuthorizationFailedError: "not allowed to write to the topic",
     errors.ClusterAuthorizationFailedError: "not allowed to write idempotently (IDEMPOTENT_WRITE on the cluster)",
     errors.UnknownTopicOrPartitionError: "the topic does not exist",
-    errors.InvalidTopicError: "the topic's name is not valid, or it is an internal one",
+    errors.InvalidTopicError: "this is no name for a topic",
+    errors.PolicyViolationError: "the brokers' policy forbids it",
+    errors.InvalidReplicationFactorError: "there are not enough brokers for replication_factor",
     errors.MessageSizeTooLargeError: "larger than the topic's max.message.bytes",
-    errors.InvalidTimestampError: "its time is outside of what the topic takes (message.timestamp.*.max.ms)",
+    errors.UnknownError: "the broker calls it invalid",
+    errors.InvalidTimestampError: "its time is not what the topic takes (message.timestamp.before.max.ms and after)",
     errors.NotEnoughReplicasError: "fewer replicas are in sync than min.insync.replicas",
     errors.NotEnoughReplicasAfterAppendError: "fewer replicas are in sync than min.insync.replicas",
     errors.LeaderNotAvailableError: "a partition has no leader",
     errors.NotLeaderForPartitionError: "a partition has no leader",
     errors.KafkaStorageError: "the broker cannot use its disk",
-    errors.RequestTimedOutError: "the broker does not answer",
-    asyncio.TimeoutError: "the broker does not answer",
-    socket.gaierror: "the name cannot be resolved",
+    errors.KafkaTimeoutError: "",
+    errors.NodeNotReadyError: "",
+    errors.StaleMetadata: "",
+    errors.RequestTimedOutError: "no answer",
+    TimeoutError: "no answer",
+    socket.gaierror: "the name is not known",
     ConnectionRefusedError: "connection refused",
-    ConnectionResetError: "the broker closed the connection",
 }
+"""Empty for what only follows from something else."""
+
+_OTHER_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+_TLS_ALERT = 0x1503  # how a TLS alert begins, which reads like the length of a huge answer
 
 
 def words(error: BaseException) -> str:
     """Return what *error* means, in words that stay the same while the trouble does."""
+    if isinstance(error, errors.KafkaConnectionError):
+        return words(error.__cause__) if error.__cause__ else ""
+    if isinstance(error, TokenError):
+        return str(error.args[0])
+    if isinstance(error, ssl.SSLError):
+        return _tls_words(error)
+    if isinstance(error, IncompleteReadError | ConnectionResetError | BrokenPipeError):
+        return _closed_words(error)
     for kind, text in _WORDS.items():
         if isinstance(error, kind):
             return text
-    if isinstance(error, ssl.SSLError):
-        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _tls_words(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _OTHER_NAME:
+            return f"the broker's certificate is for another name: {error.verify_message}"
+        return f"the broker's certificate is not trusted: {error.verify_message} (see ca_file)"
+    reason = (error.reason or str(error)).lower().replace("_", " ")
+    if "alert" in reason:
+        return f"the broker wants another certificate of ours: {reason} (see certificate_file)"
+    return f"TLS does not work: {reason}"
+
+
+def _closed_words(error: Exception) -> str:
+    if isinstance(error, IncompleteReadError) and error.expected and error.expected >> 16 == _TLS_ALERT:
+        return "the broker speaks TLS on this port (see security_protocol)"
+    if isinstance(error, ConnectionResetError) and not error.args:  # so asyncio says it of a handshake
+        return "the broker does not speak TLS on this port (see security_protocol)"
+    return "the broker closed the connection"
+
+
+def line_words(line: str) -> str:
+    """Return what a *line* of aiokafka's log means that comes without an error; empty for nothing."""
+    if line.startswith("No broker metadata found"):
+        return "the broker gives no answer that makes sense (with OAUTHBEARER: the token is refused, or has ended)"
+    return ""

@@ -1,4 +1,4 @@
-"""aiokafka's producer as the Kafka exporter needs it: it starts in time or says why not, and can be dropped at once.
+"""aiokafka's producer as the Kafka exporter needs it: it can be dropped at once, and is quiet when brokers are away.
 
 The only place that touches what aiokafka keeps to itself, for two faults of 0.14: `stop` waits for brokers that are
 away, and where a partition has no leader the producer asks for the metadata in a busy loop.
@@ -10,41 +10,23 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
-
-from vmwatch.errors import VmwatchError
-from vmwatch_exporters.kafka.faults import words
-from vmwatch_exporters.kafka.troubles import Troubles
 
 METADATA_PAUSE_SECONDS = 0.2
 CLOSE_SECONDS = 1.0
 
 
 class Producer:
-    """A producer with *settings* (aiokafka's own), whose brokers have *timeout_seconds* for each answer."""
+    """A producer with *settings* (aiokafka's own); whatever way its start ends, it has to be dropped."""
 
-    def __init__(self, troubles: Troubles, timeout_seconds: float, **settings: Any) -> None:
-        self.inner = AIOKafkaProducer(
-            acks="all", enable_idempotence=True, request_timeout_ms=int(timeout_seconds * 1000), **settings
-        )
-        self._troubles = troubles
-        self._timeout_seconds = timeout_seconds
+    def __init__(self, **settings: Any) -> None:
+        self.inner = AIOKafkaProducer(acks="all", enable_idempotence=True, **settings)
+        self.client: AIOKafkaClient = self.inner.client
+        self.start: Callable[[], Awaitable[None]] = self.inner.start
         self._tasks: set[asyncio.Task[Any]] = set()
-        client = self.inner.client
-        client.force_metadata_update = _PacedUpdate(client.force_metadata_update)
-        client.send = self._noting_tasks(client.send)
-
-    async def start(self) -> None:
-        """Connect in time; VmwatchError says why not."""
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await self.inner.start()
-        except (KafkaError, OSError, TimeoutError) as error:
-            await self.drop()
-            raise VmwatchError(self._troubles.reason or words(error)) from error
-        except BaseException:
-            await self.drop()
-            raise
+        self.client.force_metadata_update = _PacedUpdate(self.client.force_metadata_update)
+        self.client.send = self._noting_tasks(self.client.send)
 
     async def drop(self) -> None:
         """Close at once, with whatever waits for delivery."""
@@ -60,7 +42,7 @@ class Producer:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         with suppress(TimeoutError, KafkaError, OSError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self.inner.client.close()
+                await self.client.close()
 
     def _noting_tasks(self, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def noting(*arguments: Any, **options: Any) -> Any:

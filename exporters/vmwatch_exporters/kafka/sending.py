@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import islice
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import BrokerResponseError, KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -20,6 +20,7 @@ from vmwatch.errors import VmwatchError
 from vmwatch_exporters.kafka.faults import Remedy, remedy, words
 from vmwatch_exporters.kafka.producer import Producer
 from vmwatch_exporters.kafka.records import Record
+from vmwatch_exporters.kafka.topics import Topics
 from vmwatch_exporters.kafka.troubles import Troubles
 
 NO_TIMESTAMP = -1
@@ -57,16 +58,23 @@ class Lane:
 class Sending:
     """Sends records with a producer that *connect* makes, and makes anew where the old one is spoilt.
 
-    *timeout* is how many seconds a batch may wait for its acknowledgement; *refused* is called with each record that
-    the brokers do not take, and why.
+    *topics* says what is wrong when one is gone; *timeout_seconds* is how long a batch may wait for its
+    acknowledgement; *refused* is called with each record that the brokers do not take, and why.
     """
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Producer]], troubles: Troubles, *, timeout: float, refused: Refused
+        self,
+        connect: Callable[[], Awaitable[Producer]],
+        topics: Topics,
+        troubles: Troubles,
+        *,
+        timeout_seconds: float,
+        refused: Refused,
     ) -> None:
         self._connect = connect
+        self._topics = topics
         self._troubles = troubles
-        self._timeout = timeout
+        self._timeout_seconds = timeout_seconds
         self._refused = refused
         self._producer: Producer
         self._timeless = False
@@ -91,13 +99,22 @@ class Sending:
                 await self.close()
                 await self.start()
 
+    async def partitions(self, topic: str) -> list[int]:
+        """Return the partitions of *topic*; VmwatchError where there is none."""
+        try:
+            return sorted(await self._producer.inner.partitions_for(topic))
+        except UnknownTopicOrPartitionError as error:
+            raise self._topics.missing(topic) from error
+        except KafkaError as error:
+            raise VmwatchError(f"topic {topic}: {words(error)}") from error
+
     async def _lanes(self, records: Sequence[Record]) -> list[Lane]:
         lanes: dict[tuple[str, int], Lane] = {}
         partitions: dict[str, list[int]] = {}
         for record in records:
             known = partitions.get(record.topic)
             if known is None:
-                known = partitions[record.topic] = await self._partitions(record.topic)
+                known = partitions[record.topic] = await self.partitions(record.topic)
             partition = known[_hash(record.key) % len(known)]
             lane = lanes.get((record.topic, partition))
             if lane is None:
@@ -105,19 +122,13 @@ class Sending:
             lane.records.append(record)
         return list(lanes.values())
 
-    async def _partitions(self, topic: str) -> list[int]:
-        try:
-            return sorted(await self._producer.inner.partitions_for(topic))
-        except KafkaError as error:
-            raise VmwatchError(f"topic {topic}: {words(error)}") from error
-
     async def _empty(self, lane: Lane) -> None:
         """Send what waits in *lane*, batch by batch, up to the first that fails."""
         lane.error = None
         while lane.records:
             batch, lane.under_way = self._batch(lane)
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._timeout_seconds):
                     await (await self._producer.inner.send_batch(batch, lane.topic, partition=lane.partition))
             except (KafkaError, TimeoutError) as error:
                 lane.error = error
@@ -147,8 +158,11 @@ class Sending:
         elif action in (Remedy.SKIP, Remedy.UNTIME):
             self._single_out(lane, lane.error)
         elif action is Remedy.WAIT or lane.renewed:
-            reason = self._troubles.reason if isinstance(lane.error, TimeoutError) else ""
-            raise VmwatchError(f"topic {lane.topic}: {reason or words(lane.error)}") from lane.error
+            if self._producer.client.cluster.partitions_for_topic(lane.topic) is None:
+                raise self._topics.missing(lane.topic) from lane.error
+            if not isinstance(lane.error, BrokerResponseError):
+                raise self._troubles.unreachable(lane.error) from lane.error
+            raise VmwatchError(f"topic {lane.topic}: {words(lane.error)}") from lane.error
         lane.renewed = True
 
     def _single_out(self, lane: Lane, error: BaseException) -> None:

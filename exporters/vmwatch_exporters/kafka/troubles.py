@@ -5,42 +5,53 @@ nothing of it reaches vmwatch's own log.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from vmwatch_exporters.kafka.faults import words
+from vmwatch.errors import VmwatchError
+from vmwatch_exporters.kafka.faults import line_words, words
 
 _here: ContextVar["Troubles | None"] = ContextVar("kafka_troubles", default=None)
 
 
 class Troubles(logging.Handler):
-    """What the client of one exporter met since it last worked."""
+    """What the client of one exporter met since it last worked, on its way to *brokers*."""
 
-    def __init__(self) -> None:
+    def __init__(self, brokers: Sequence[str]) -> None:
         super().__init__(logging.WARNING)
+        self._brokers = ", ".join(brokers)
         self._reasons: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the error that *record* tells, if it is one of this exporter's client."""
-        if _here.get() is not self or not isinstance(record.args, tuple):
+        """Keep the error that *record* tells, if it is of this exporter's client."""
+        if _here.get() is not self:
             return
-        self._reasons.update(words(argument) for argument in record.args if isinstance(argument, BaseException))
+        told = record.args if isinstance(record.args, tuple) else ()
+        self._reasons.update(words(error) for error in map(_error, told) if error is not None)
+        self._reasons.add(line_words(str(record.msg)))
+        self._reasons.discard("")
 
     def clear(self) -> None:
         """Forget: the client works."""
         self._reasons.clear()
 
-    @property
-    def reason(self) -> str:
-        """What was met, in words; empty for nothing."""
-        return "; ".join(sorted(self._reasons))
+    def unreachable(self, error: BaseException) -> VmwatchError:
+        """Return the error that says why the brokers cannot be reached, which *error* does not tell by itself."""
+        reason = "; ".join(sorted(self._reasons)) or words(error) or "no answer"
+        return VmwatchError(f"brokers {self._brokers}: {reason}")
+
+
+def _error(told: object) -> BaseException | None:
+    if isinstance(told, type) and issubclass(told, BaseException):
+        return told()
+    return told if isinstance(told, BaseException) else None
 
 
 @contextmanager
-def listening() -> Iterator[Troubles]:
+def listening(brokers: Sequence[str]) -> Iterator[Troubles]:
     """Keep what aiokafka logs in this context, and in the tasks that are started in it, out of everybody's sight."""
-    logger, troubles = logging.getLogger("aiokafka"), Troubles()
+    logger, troubles = logging.getLogger("aiokafka"), Troubles(brokers)
     logger.propagate = False
     logger.setLevel(logging.WARNING)
     logger.addHandler(troubles)

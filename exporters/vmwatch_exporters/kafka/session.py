@@ -1,0 +1,132 @@
+"""One run of the Kafka exporter: connect, make the topic of states right, send batch after batch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from vmwatch.events import DomainSampled, Event, HostSampled
+from vmwatch.pipeline import Batches, Watch
+from vmwatch_exporters.kafka.connection import connection
+from vmwatch_exporters.kafka.faults import words
+from vmwatch_exporters.kafka.producer import Producer
+from vmwatch_exporters.kafka.reading import last_values
+from vmwatch_exporters.kafka.records import Record, binary_record, structured_record
+from vmwatch_exporters.kafka.sending import Sending
+from vmwatch_exporters.kafka.state import States
+from vmwatch_exporters.kafka.topics import Topic, Topics
+from vmwatch_exporters.kafka.troubles import Troubles, listening
+
+if TYPE_CHECKING:
+    from vmwatch_exporters.kafka import Kafka
+
+BATCH_BYTES = 128 * 1024
+SETTLE_SECONDS = 1.0
+SLICE = 50
+"""How many records are made between two looks at the loop: about a millisecond's work."""
+
+log = structlog.get_logger(__name__)
+
+
+async def deliver(kafka: "Kafka", batches: Batches, watch: Watch) -> None:
+    """Send each batch and wait for the brokers' word before asking for the next; VmwatchError says why that fails."""
+    topics = topics_of(kafka)
+    with listening(kafka.brokers) as troubles:
+        connect = partial(_connect, kafka, topics, troubles)
+        sending = Sending(connect, topics, troubles, timeout_seconds=kafka.delivery_timeout, refused=_tell_refused)
+        await sending.start()
+        try:
+            states = await _right_states(kafka, sending, watch)
+            async for batch in _or_empty(batches, states.unsettled):
+                records = await _records(kafka, batch)
+                await sending.send([*records, *states.after(batch), *states.settled()])
+        finally:
+            await sending.close()
+
+
+def topics_of(kafka: "Kafka") -> Topics:
+    """Return the topics that *kafka* writes to."""
+    delete = {"cleanup.policy": "delete"}
+    if kafka.retention is not None:
+        delete["retention.ms"] = str(int(kafka.retention * 1000))
+    settings = {kafka.topic: delete, kafka.state_topic: {"cleanup.policy": "compact"}, kafka.samples_topic: delete}
+    return Topics(
+        topics=[Topic(name, settings[name]) for name in settings if name],
+        brokers=kafka.brokers,
+        create=kafka.create_topics,
+        partitions=kafka.partitions,
+        replication_factor=kafka.replication_factor,
+    )
+
+
+async def _connect(kafka: "Kafka", topics: Topics, troubles: Troubles) -> Producer:
+    settings = connection(kafka)
+    producer = Producer(
+        compression_type=None if kafka.compression == "none" else kafka.compression,
+        max_batch_size=BATCH_BYTES,
+        **settings,
+    )
+    try:
+        async with asyncio.timeout(kafka.delivery_timeout):
+            await producer.start()
+            await topics.ensure(producer.client, settings)
+    except (KafkaError, OSError, TimeoutError) as error:
+        await producer.drop()
+        raise troubles.unreachable(error) from error
+    except BaseException:
+        await producer.drop()
+        raise
+    return producer
+
+
+async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch) -> States:
+    """Make the topic of states say what is known; what is gone may have to wait."""
+    states = States(kafka.state_topic, watch)
+    if not kafka.state_topic:
+        return states
+    try:
+        stored = await last_values(
+            kafka.state_topic,
+            await sending.partitions(kafka.state_topic),
+            connection(kafka),
+            states.ours,
+            patience_seconds=kafka.delivery_timeout,
+        )
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.warning("kafka topic of states not read", topic=kafka.state_topic, reason=words(error))
+        stored = {}
+    await sending.send([*states.differing(stored), *states.settled()])
+    return states
+
+
+async def _records(kafka: "Kafka", batch: Sequence[Event]) -> list[Record]:
+    make = structured_record if kafka.content_mode == "structured" else binary_record
+    records: list[Record] = []
+    for start in range(0, len(batch), SLICE):
+        for event in batch[start : start + SLICE]:
+            sample = isinstance(event, DomainSampled | HostSampled)
+            records.append(make(event, kafka.samples_topic if sample else kafka.topic))
+        await asyncio.sleep(0)
+    return records
+
+
+async def _or_empty(batches: Batches, impatient: Callable[[], bool]) -> AsyncIterator[Sequence[Event]]:
+    """Yield *batches*, and now and then an empty one while *impatient* says so."""
+    while True:
+        batch: Sequence[Event] = ()
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS if impatient() else None):
+                batch = await anext(batches)
+        except TimeoutError:
+            pass
+        except StopAsyncIteration:
+            return
+        yield batch
+
+
+def _tell_refused(record: Record, reason: str) -> None:
+    about = {"event": record.event.type, "event_id": record.event.id} if record.event else {"key": record.key.decode()}
+    log.error("kafka refused a record", topic=record.topic, reason=reason, size_bytes=len(record.value or b""), **about)
