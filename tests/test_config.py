@@ -141,13 +141,15 @@ def test_a_flag_beats_the_file(tmp_path: Path) -> None:
         ("[stats]\nconcurrency = true\n", "vmwatch.toml:2: stats.concurrency: expected a whole number, at least 1"),
         (
             "[[libvirt]]\nuri = 'a:///'\nevents = 'callback'\n",
-            "vmwatch.toml:3: libvirt[0].events: expected one of auto, callbacks, polling, not this text; "
-            "did you mean callbacks?",
+            "vmwatch.toml:3: libvirt[0].events: expected one of auto, callbacks, polling, not this text; did you mean",
         ),
         ("[stats]\ngroups = ['state', 'cpus']\n", "vmwatch.toml:2: stats.groups[1]: expected one of state, cpu"),
         ("stats = 5\n", "vmwatch.toml:1: stats: expected a table, as in [stats]"),
         ("exporters.json_log = 5\n", "vmwatch.toml:1: exporters.json_log: expected a table"),
-        ("[exporters.jsonlog]\n", "vmwatch.toml:1: exporters.jsonlog: no exporter of this type is installed; there are "),
+        (
+            "[exporters.jsonlog]\n",
+            "vmwatch.toml:1: exporters.jsonlog: no exporter of this type is installed; there are ",
+        ),
         ("[labels]\nhost = 'x'\n", "vmwatch.toml:2: labels.host: this label is vmwatch's own"),
         ("[labels]\n'a-b' = 'x'\n", "vmwatch.toml:2: labels.a-b: expected a label's name"),
         ("[web]\nlisten_addresses = ['9177']\n", "vmwatch.toml:1: web: listen address: expected"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import Collect, FakeWatch, started
+from tests.waiting import until
 from vmwatch.events import Event
 from vmwatch.pipeline import Exporter
 from vmwatch_exporters.json_log import JsonLog
@@ -89,7 +90,5 @@ async def test_it_can_be_run_again(exporter: Exporter) -> None:
 async def test_it_leaves_nothing_open(exporter: Exporter) -> None:
     before = open_files()
     await exporter.run(Batches(BATCHES), FakeWatch())
-    async with asyncio.timeout(10):
-        while not open_files() <= before:
-            await asyncio.sleep(0.001)
+    await until(lambda: open_files() <= before)
     assert len(asyncio.all_tasks()) == 1

@@ -37,10 +37,20 @@ log = structlog.get_logger(__name__)
 
 
 class Web:
-    """Serves on the addresses of *settings*; *reload* is what a POST to `/-/reload` asks for."""
+    """Serves on the addresses of *settings*; *reload* is what a POST to `/-/reload` asks for.
 
-    def __init__(self, settings: WebSettings, *, reload: Callable[[], None] | None = None) -> None:
+    Every *look_seconds* it looks whether the web configuration has changed.
+    """
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        *,
+        reload: Callable[[], None] | None = None,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         self._settings = settings
+        self._look_seconds = look_seconds
         self._reload = reload if settings.enable_reload else None
         self._mounted: dict[str, Handler] = {}
         self._sockets: list[socket.socket] = []
@@ -124,7 +134,7 @@ class Web:
             return
         seen = _stamps(self._files(path))
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._look_seconds)
             stamps = _stamps(self._files(path))
             if stamps != seen:
                 seen = stamps

@@ -110,13 +110,13 @@ async def test_a_batch_is_in_the_file_when_the_next_one_is_asked_for(tmp_path: P
 
     async def given() -> AsyncIterator[Sequence[Event]]:
         for count in (3, 250):
-            yield [started(number) for number in range(count)]
+            yield [started(number) for number in range(1, count + 1)]
             seen.append(len(path.read_bytes().splitlines()))
 
     await JsonLog(path=path).run(given(), FakeWatch())
     assert seen == [3, 253]
     written = [json.loads(text)["sequence"] for text in path.read_bytes().splitlines()]
-    assert written == [*range(3), *range(250)]
+    assert written == [*range(1, 4), *range(1, 251)]
 
 
 async def test_a_renamed_file_is_followed_by_a_new_one(tmp_path: Path) -> None:
