@@ -5,6 +5,7 @@ Everything here blocks: call it in a thread of its own.
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -117,14 +118,7 @@ class Connection:
         """Deregister everything, then close; only when no call is under way, or libvirt touches freed memory."""
         with self._lock:
             self._closed = None
-        for deregister in self._deregister:
-            _quietly(deregister)
+        for call in (*self._deregister, self.libvirt.close):
+            with suppress(libvirt.libvirtError):  # a lost connection refuses, and forgets the callback all the same
+                call()
         self._deregister.clear()
-        _quietly(self.libvirt.close)
-
-
-def _quietly(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except libvirt.libvirtError as error:
-        log.debug("closing", reason=str(error))

@@ -15,11 +15,11 @@ from vmwatch.pipeline import HostStatus, Publish
 from vmwatch.sample import HostSample
 from vmwatch.settings import HostSettings, ShowSettings, StatsSettings
 from vmwatch.source.callbacks import Callback
-from vmwatch.source.connection import Connection, open_libvirt, without_credentials
+from vmwatch.source.connection import Connection, host_error, open_libvirt, without_credentials
 from vmwatch.source.facts import connected_event, family_uri, is_local
 from vmwatch.source.line import Line, OpenLine, retired
 from vmwatch.source.listing import list_domains
-from vmwatch.source.loop import Mailbox
+from vmwatch.source.loop import Gate, Mailbox
 from vmwatch.source.normalise import normalise
 from vmwatch.source.register import FAMILIES, Family, register
 from vmwatch.source.relist import RACE_SECONDS, Relisting
@@ -84,23 +84,27 @@ class Host:
         connection = Connection(
             self._settings.uri, closed, read_only=self._settings.read_only, auth_file=self._settings.auth_file
         )
-        self._mailbox.put(connected_event(connection.libvirt, self.name, self.uri, local=is_local(self._settings.uri)))
+        gate = Gate(self._mailbox.put)
         own = [family for family in FAMILIES if family_uri(self._settings.uri, family.scheme) is None]
-        taken = [self._register(connection, family) for family in own]
-        self._takes_events = taken[0] > 0 and self._settings.events != "polling"
+        taken = [self._register(connection, family, gate.put) for family in own]
+        self._takes_events = taken[0] > 0
+        gate.open(connected_event(connection.libvirt, self.name, self.uri, local=is_local(self._settings.uri)))
         return connection
 
-    def _register(self, connection: Connection, family: Family) -> int:
+    def _register(self, connection: Connection, family: Family, put: Callable[[Any], None]) -> int:
         if self._settings.events == "polling" and family.name == "domain":
             return 0
-        return register(connection, family, self.name, self.uri, self._mailbox.put)
+        try:
+            return register(connection, family, self.name, self.uri, put)
+        except libvirt.libvirtError as error:
+            raise host_error(error) from error
 
     def _family_line(self, family: Family, uri: str) -> Line:
         """Keep a connection of the *family*'s own: callbacks through the guests' daemon end when theirs restarts."""
 
         def open_family(closed: Callable[[str], None]) -> Connection:
             connection = Connection(uri, closed, read_only=self._settings.read_only, auth_file=self._settings.auth_file)
-            self._register(connection, family)
+            self._register(connection, family, self._mailbox.put)
             return connection
 
         async def watch(line: OpenLine) -> None:
@@ -109,7 +113,7 @@ class Host:
         said: set[str] = set()
 
         def lost(error: HostError) -> None:
-            if error.reason not in said:
+            if self._up and error.reason not in said:
                 said.add(error.reason)
                 log.info("no events of this family for now", host=self.name, family=family.name, reason=error.reason)
 
@@ -124,6 +128,7 @@ class Host:
             look,
             self._known,
             self._publish,
+            is_watched=self._is_watched,
             origin=Origin.POLLING if polling else Origin.RESYNC,
             race_seconds=0.0 if polling else RACE_SECONDS,
         )

@@ -101,3 +101,27 @@ class Mailbox:
             except Exception:  # a bug in one host's decoding harms that callback only
                 log.exception("receiving a callback has a bug")
         self._loop.call_soon(self._take)  # others get their turn
+
+
+class Gate:
+    """Holds back what is *put* until it is opened: so that what announces callbacks can stand before the first one."""
+
+    def __init__(self, put: Callable[[Any], None]) -> None:
+        self._put = put
+        self._held: list[Any] | None = []
+        self._lock = threading.Lock()
+
+    def put(self, item: Any) -> None:
+        """Pass *item* on, or hold it."""
+        with self._lock:
+            if self._held is not None:
+                self._held.append(item)
+                return
+        self._put(item)
+
+    def open(self, first: Any) -> None:
+        """Pass on *first*, then all that was held, and from now on everything."""
+        with self._lock:
+            for item in (first, *(self._held or ())):
+                self._put(item)
+            self._held = None

@@ -25,8 +25,18 @@ class Relisting:
     a gap there is nothing to wait for: the first listing tells at once.
     """
 
-    def __init__(self, look: Look, known: KnownState, publish: Publish, *, origin: Origin, race_seconds: float) -> None:
+    def __init__(
+        self,
+        look: Look,
+        known: KnownState,
+        publish: Publish,
+        *,
+        is_watched: Callable[[str], bool],
+        origin: Origin,
+        race_seconds: float,
+    ) -> None:
         self._look = look
+        self._is_watched = is_watched
         self._known = known
         self._publish = publish
         self._origin = origin
@@ -45,7 +55,7 @@ class Relisting:
     async def run(self, interval_seconds: float) -> None:
         """List now, some seconds later (a restarted daemon first shows dead guests), then every interval; HostError."""
         await self._tell_all()
-        pause_seconds = AGAIN_SECONDS
+        pause_seconds = min(AGAIN_SECONDS, interval_seconds)
         while True:
             if await self._gap_within(pause_seconds) or self._origin is Origin.POLLING:
                 await self._tell_all()
@@ -81,7 +91,14 @@ class Relisting:
         self._touched.clear()
         listing = await self._look()
         await asyncio.sleep(self._race_seconds)
-        return listing, differences(self._known, listing, now=now(), origin=self._origin, skip=self._touched)
+        skip = self._touched | self._unwatched(listing)
+        return listing, differences(self._known, listing, now=now(), origin=self._origin, skip=skip)
+
+    def _unwatched(self, listing: Listing) -> set[str]:
+        """Return whom nobody watches: neither what is listed of them nor that they are no longer is told."""
+        known = self._known.domains.get(listing.host, {}).values()
+        both = [(one.uuid, one.name) for one in listing.domains] + [(one.uuid, one.name) for one in known]
+        return {uuid for uuid, name in both if not self._is_watched(name)}
 
     def _tell(self, listing: Listing, events: Sequence[Event]) -> None:
         for event in events:
