@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from tests.beds.program import find
+from tests.beds.program import find, until
 from tests.beds.rom import Key, rom
 
 _STARTED_AT_ONCE = 4
@@ -154,5 +154,21 @@ def start_all(connection: libvirt.virConnect, guests: Iterable[Guest]) -> list[l
 
 
 def press(domain: libvirt.virDomain, key: Key) -> None:
-    """Press *key* on the guest's keyboard: it acts within milliseconds; right after the start, too, no key is lost."""
+    """Press *key* on the guest's keyboard: it acts within milliseconds, or as soon as it has begun.
+
+    A reset empties the keyboard: wait for the reboot before the next key.
+    """
     domain.sendKey(libvirt.VIR_KEYCODE_SET_ATSET2, _KEY_HELD_MILLISECONDS, [int(key)], 1, 0)
+
+
+def press_power_button(domain: libvirt.virDomain) -> None:
+    """Press the ACPI power button, which unlike a key is lost on a guest that has just begun, until it is heard."""
+
+    def heard() -> bool:
+        try:
+            domain.shutdown()
+            return bool(domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING)
+        except libvirt.libvirtError:  # it has gone
+            return True
+
+    until(heard, f"{domain.name()} hears its power button")
