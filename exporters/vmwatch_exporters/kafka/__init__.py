@@ -6,19 +6,12 @@ error, waits, and starts the next run with the batch that was not acknowledged.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
-
-from msgspec import Meta
+from typing import ClassVar, Literal
 
 from vmwatch.pipeline import Batches, Watch
+from vmwatch.settings import Count, Interval
 from vmwatch_exporters.kafka.checks import check
 from vmwatch_exporters.kafka.session import deliver
-
-Seconds = Annotated[
-    float,
-    Meta(ge=0.1, description='at least 0.1 seconds as a number, or text such as "10s"', extra={"unit": "seconds"}),
-]
-Count = Annotated[int, Meta(ge=1, description="a whole number, at least 1")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +36,11 @@ class Kafka:
     create_topics: bool = False
     partitions: Count | None = None
     replication_factor: Count | None = None
-    retention: Seconds | None = None
+    retention: Interval | None = None
     content_mode: Literal["binary", "structured"] = "binary"
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
     client_id: str = "vmwatch"
-    delivery_timeout: Seconds = 10.0
+    delivery_timeout: Interval = 10.0
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     ca_file: Path | None = None
     certificate_file: Path | None = None

@@ -6,10 +6,11 @@ is sent with a new one, the refused batch record by record.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 import structlog
 from aiokafka.errors import BrokerResponseError, KafkaError, UnknownTopicOrPartitionError
@@ -24,10 +25,20 @@ from vmwatch_exporters.kafka.topics import Topics
 from vmwatch_exporters.kafka.troubles import Troubles
 
 NO_TIMESTAMP = -1
+SLICE = 50
+"""How many records are made between two looks at the loop: about a millisecond's work."""
+
+MAX_REFUSED_IN_A_ROW = 10
+"""So many records that are refused one after the other, and none taken, are not to blame: something else is wrong."""
 
 log = structlog.get_logger(__name__)
 
-Refused = Callable[[Record, str], None]
+
+class Refusal(NamedTuple):
+    """A record that the brokers do not take, and why."""
+
+    record: Record
+    reason: str
 
 
 class Lane:
@@ -59,7 +70,7 @@ class Sending:
     """Sends records with a producer that *connect* makes, and makes anew where the old one is spoilt.
 
     *topics* says what is wrong when one is gone; *timeout_seconds* is how long a batch may wait for its
-    acknowledgement; *refused* is called with each record that the brokers do not take, and why.
+    acknowledgement.
     """
 
     def __init__(
@@ -67,17 +78,15 @@ class Sending:
         connect: Callable[[], Awaitable[Producer]],
         topics: Topics,
         troubles: Troubles,
-        *,
         timeout_seconds: float,
-        refused: Refused,
     ) -> None:
         self._connect = connect
         self._topics = topics
         self._troubles = troubles
         self._timeout_seconds = timeout_seconds
-        self._refused = refused
         self._producer: Producer
         self._timeless = False
+        self._refused_in_a_row: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Connect; VmwatchError says why that cannot be done."""
@@ -87,17 +96,25 @@ class Sending:
         """Let the producer go; what was not acknowledged is not waited for."""
         await self._producer.drop()
 
-    async def send(self, records: Sequence[Record]) -> None:
-        """Return when the brokers have each of *records*, or have refused it; VmwatchError says what else is wrong."""
+    async def send(self, records: Iterable[Record]) -> list[Refusal]:
+        """Return when the brokers have all of *records* but those that are returned, which they refuse.
+
+        VmwatchError says what else is wrong; nothing can be said then about what the brokers have.
+        """
+        refusals: list[Refusal] = []
         lanes = await self._lanes(records)
         while lanes:
-            await asyncio.gather(*(self._empty(lane) for lane in lanes))
-            lanes = [lane for lane in lanes if lane.error is not None]
-            for lane in lanes:
-                self._mend(lane)
+            async with asyncio.TaskGroup() as tasks:
+                for lane in lanes:
+                    tasks.create_task(self._empty(lane))
+            failed = [(lane, lane.error) for lane in lanes if lane.error is not None]
+            for lane, error in failed:
+                refusals += self._mend(lane, error)
+            lanes = [lane for lane, _error in failed]
             if lanes:
                 await self.close()
                 await self.start()
+        return refusals
 
     async def partitions(self, topic: str) -> list[int]:
         """Return the partitions of *topic*; VmwatchError where there is none."""
@@ -108,10 +125,12 @@ class Sending:
         except KafkaError as error:
             raise VmwatchError(f"topic {topic}: {words(error)}") from error
 
-    async def _lanes(self, records: Sequence[Record]) -> list[Lane]:
+    async def _lanes(self, records: Iterable[Record]) -> list[Lane]:
         lanes: dict[tuple[str, int], Lane] = {}
         partitions: dict[str, list[int]] = {}
-        for record in records:
+        for number, record in enumerate(records, start=1):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
             known = partitions.get(record.topic)
             if known is None:
                 known = partitions[record.topic] = await self.partitions(record.topic)
@@ -134,6 +153,7 @@ class Sending:
                 lane.error = error
                 return
             self._troubles.clear()
+            self._refused_in_a_row.pop(lane.topic, None)
             lane.done()
 
     def _batch(self, lane: Lane) -> tuple[BatchBuilder, int]:
@@ -148,29 +168,36 @@ class Sending:
         batch.close()
         return batch, count
 
-    def _mend(self, lane: Lane) -> None:
-        """Do what there is to do about the error of *lane*; VmwatchError if that is to wait."""
-        assert lane.error is not None  # noqa: S101 - it is here for that
-        action = remedy(lane.error)
-        if action is Remedy.UNTIME and not self._timeless:
+    def _mend(self, lane: Lane, error: BaseException) -> list[Refusal]:
+        """Do what there is to do about *error* in *lane*, return what is refused; VmwatchError if that is to wait."""
+        action = remedy(error)
+        if action is Remedy.SKIP or (action is Remedy.UNTIME and self._timeless):
+            return self._single_out(lane, error)
+        if action is Remedy.WAIT or lane.renewed:
+            raise self._fault(lane.topic, error) from error
+        if action is Remedy.UNTIME:
             self._timeless = True
-            log.warning("kafka refuses our times", topic=lane.topic, reason=words(lane.error))
-        elif action in (Remedy.SKIP, Remedy.UNTIME):
-            self._single_out(lane, lane.error)
-        elif action is Remedy.WAIT or lane.renewed:
-            if self._producer.client.cluster.partitions_for_topic(lane.topic) is None:
-                raise self._topics.missing(lane.topic) from lane.error
-            if not isinstance(lane.error, BrokerResponseError):
-                raise self._troubles.unreachable(lane.error) from lane.error
-            raise VmwatchError(f"topic {lane.topic}: {words(lane.error)}") from lane.error
-        lane.renewed = True
+            log.warning("kafka refuses our times", topic=lane.topic, reason=words(error))
+        lane.renewed = action is Remedy.RENEW
+        return []
 
-    def _single_out(self, lane: Lane, error: BaseException) -> None:
+    def _single_out(self, lane: Lane, error: BaseException) -> list[Refusal]:
         if lane.under_way > 1:
             lane.alone = lane.under_way
-            return
-        self._refused(lane.records[0], words(error))
+            return []
+        self._refused_in_a_row[lane.topic] += 1
+        if self._refused_in_a_row[lane.topic] == MAX_REFUSED_IN_A_ROW:
+            raise VmwatchError(f"topic {lane.topic}: all records are refused: {words(error)}") from error
+        refusal = Refusal(lane.records[0], words(error))
         lane.done()
+        return [refusal]
+
+    def _fault(self, topic: str, error: BaseException) -> VmwatchError:
+        if self._producer.client.cluster.partitions_for_topic(topic) is None:
+            return self._topics.missing(topic)
+        if isinstance(error, BrokerResponseError):
+            return VmwatchError(f"topic {topic}: {words(error)}")
+        return self._troubles.unreachable(error)
 
 
 @lru_cache(maxsize=65_536)

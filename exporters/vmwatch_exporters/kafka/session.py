@@ -1,8 +1,9 @@
 """One run of the Kafka exporter: connect, make the topic of states right, send batch after batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,7 +16,7 @@ from vmwatch_exporters.kafka.faults import words
 from vmwatch_exporters.kafka.producer import Producer
 from vmwatch_exporters.kafka.reading import last_values
 from vmwatch_exporters.kafka.records import Record, binary_record, structured_record
-from vmwatch_exporters.kafka.sending import Sending
+from vmwatch_exporters.kafka.sending import Refusal, Sending
 from vmwatch_exporters.kafka.state import States
 from vmwatch_exporters.kafka.topics import Topic, Topics
 from vmwatch_exporters.kafka.troubles import Troubles, listening
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 128 * 1024
 SETTLE_SECONDS = 1.0
-SLICE = 50
-"""How many records are made between two looks at the loop: about a millisecond's work."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,13 +35,13 @@ async def deliver(kafka: "Kafka", batches: Batches, watch: Watch) -> None:
     topics = topics_of(kafka)
     with listening(kafka.brokers) as troubles:
         connect = partial(_connect, kafka, topics, troubles)
-        sending = Sending(connect, topics, troubles, timeout_seconds=kafka.delivery_timeout, refused=_tell_refused)
+        sending = Sending(connect, topics, troubles, kafka.delivery_timeout)
         await sending.start()
         try:
             states = await _right_states(kafka, sending, watch)
             async for batch in _or_empty(batches, states.unsettled):
-                records = await _records(kafka, batch)
-                await sending.send([*records, *states.after(batch), *states.settled()])
+                records = map(partial(_record, kafka), batch)
+                _tell(await sending.send(chain(records, states.after(batch), states.settled())))
         finally:
             await sending.close()
 
@@ -98,19 +97,13 @@ async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch) -> State
     except (KafkaError, OSError, TimeoutError) as error:
         log.warning("kafka topic of states not read", topic=kafka.state_topic, reason=words(error))
         stored = {}
-    await sending.send([*states.differing(stored), *states.settled()])
+    _tell(await sending.send(chain(states.differing(stored), states.settled())))
     return states
 
 
-async def _records(kafka: "Kafka", batch: Sequence[Event]) -> list[Record]:
-    make = structured_record if kafka.content_mode == "structured" else binary_record
-    records: list[Record] = []
-    for start in range(0, len(batch), SLICE):
-        for event in batch[start : start + SLICE]:
-            sample = isinstance(event, DomainSampled | HostSampled)
-            records.append(make(event, kafka.samples_topic if sample else kafka.topic))
-        await asyncio.sleep(0)
-    return records
+def _record(kafka: "Kafka", event: Event) -> Record:
+    topic = kafka.samples_topic if isinstance(event, DomainSampled | HostSampled) else kafka.topic
+    return (structured_record if kafka.content_mode == "structured" else binary_record)(event, topic)
 
 
 async def _or_empty(batches: Batches, impatient: Callable[[], bool]) -> AsyncIterator[Sequence[Event]]:
@@ -127,6 +120,7 @@ async def _or_empty(batches: Batches, impatient: Callable[[], bool]) -> AsyncIte
         yield batch
 
 
-def _tell_refused(record: Record, reason: str) -> None:
-    about = {"event": record.event.type, "event_id": record.event.id} if record.event else {"key": record.key.decode()}
-    log.error("kafka refused a record", topic=record.topic, reason=reason, size_bytes=len(record.value or b""), **about)
+def _tell(refusals: Iterable[Refusal]) -> None:
+    for (topic, key, value, _headers, _timestamp, event), reason in refusals:
+        about = {"type": event.type, "event_id": event.id} if event else {"key": key.decode()}
+        log.error("kafka refuses a record", topic=topic, reason=reason, size_bytes=len(value or b""), **about)

@@ -62,8 +62,8 @@ class States:
         for key, value in stored.items():
             host, uuid = _parted(key)
             self._unsettled[host][uuid] = value
-        for host, stored_there in self._unsettled.items():
-            for uuid, domain in self._watch.known().domains.get(host, {}).items():
+        for host, stored_there in list(self._unsettled.items()):
+            for uuid, domain in list(self._watch.known().domains.get(host, {}).items()):
                 if domain.exists and not _says(stored_there.get(uuid), self._value(host, domain)):
                     yield self._record((host, uuid))
 
