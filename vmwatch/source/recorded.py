@@ -6,7 +6,7 @@ sequence, time and all that is counted are those of a live host.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from heapq import merge
 from importlib.resources import files
 
@@ -47,26 +47,37 @@ class Cue(msgspec.Struct, frozen=True, order=True):
 
 
 class RecordedHost:
-    """The host *name*, on which in every round *cues* happen; *began* (monotonic clock) is shared by all of a play."""
+    """The host *name*, on which in every round *cues* happen; *began*, by *clock*, is shared by all of a play."""
 
-    def __init__(self, name: str, cues: Sequence[Cue], *, began: float, show: ShowSettings) -> None:
+    def __init__(
+        self,
+        name: str,
+        cues: Sequence[Cue],
+        *,
+        show: ShowSettings,
+        began: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.name = name
         self._uri = f"recorded:{name}"
         self._cues = cues
         self._began = began
         self._show = show
+        self._clock = clock
+        self._sleep = sleep
         self._known = KnownState()
         self._since = now()
 
     async def run(self, publish: Publish, known: KnownState) -> None:
         """Play round after round until cancelled."""
         self._known = known
-        publish(HostConnected(time=now(), host=self.name, uri=self._uri, origin=Origin.VMWATCH, driver="recorded"))
+        publish(HostConnected(time=now(), host=self.name, uri=self._uri, origin=Origin.VMWATCH, driver="QEMU"))
         known.host(self.name).listed = True
         played = 0
         while True:
             for cue in self._cues:
-                await asyncio.sleep(self._began + played * ROUND_SECONDS + cue.seconds - time.monotonic())
+                await self._sleep(self._began + played * ROUND_SECONDS + cue.seconds - self._clock())
                 publish(normalise(known, self._live(cue.callback, played), self._show))
             played += 1
 
@@ -92,20 +103,26 @@ class RecordedHost:
 
 def recorded_hosts(names: Mapping[str, str], show: ShowSettings) -> list[RecordedHost]:
     """Return hosts for the recordings that come with vmwatch; *names* says what the recordings' hosts are called."""
+    everything, began = all_cues(), time.monotonic()
+    return [RecordedHost(name, cues_of(host, everything), show=show, began=began) for host, name in names.items()]
+
+
+def all_cues() -> list[Cue]:
+    """Return what happens in a round, on all hosts."""
     folder = files("vmwatch").joinpath("traces")
-    played = [cues(folder.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines(), at) for name, at in TRACES.items()]
-    everything, began = list(merge(*played)), time.monotonic()
-    return [
-        RecordedHost(name, [cue for cue in everything if cue.callback.host == host], began=began, show=show)
-        for host, name in names.items()
-    ]
+    return list(merge(*(cues(folder.joinpath(f"{name}.jsonl").read_text("utf-8"), at) for name, at in TRACES.items())))
 
 
-def cues(lines: Iterable[str], at: float) -> list[Cue]:
-    """Return the callbacks of one recording, to begin *at* so many seconds, with long pauses made short."""
+def cues_of(host: str, everything: Iterable[Cue]) -> list[Cue]:
+    """Return what happens on one *host* of the recordings."""
+    return [cue for cue in everything if cue.callback.host == host]
+
+
+def cues(recording: str, at: float) -> list[Cue]:
+    """Return the callbacks of one *recording*, to begin *at* so many seconds, with long pauses made short."""
     found: list[Cue] = []
     last: Time | None = None
-    for number, item in enumerate(recorded(lines)):
+    for number, item in enumerate(recorded(recording.splitlines())):
         if isinstance(item, Callback):
             at += min(LONGEST_PAUSE_SECONDS, item.time.since(last or Time(0, 0)))
             last = item.time
