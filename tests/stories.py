@@ -9,6 +9,7 @@ from vmwatch.events import DomainEvent, Event, HostConnected, HostDisconnected, 
 from vmwatch.settings import ShowSettings
 from vmwatch.source.callbacks import Callback
 from vmwatch.source.normalise import normalise
+from vmwatch.source.resync import Listed, Listing, differences
 from vmwatch.state import KnownDomain, KnownState
 from vmwatch.stream import Stream
 
@@ -59,17 +60,18 @@ class Story:
         The domain is called *name* and has the uuid of the name *of*, where that is another one.
         """
         self.at += after
+        if "/" in what:
+            what, arguments = "LIFECYCLE", lifecycle(what)
         self._prepare(host)
-        is_lifecycle = "/" in what
         callback = Callback(
             host=host,
             uri=f"test:{host}",
             family="domain",
-            name="LIFECYCLE" if is_lifecycle else what,
+            name=what,
             object_uuid=uuid_of(of or name),
             object_name=name,
             object_id=id,
-            arguments=lifecycle(what) if is_lifecycle else arguments,
+            arguments=arguments,
             time=self.time(),
         )
         return self.publish(normalise(self.known, callback, show or ShowSettings()))
@@ -99,6 +101,14 @@ class Story:
         known = self.known.domain(host, uuid_of(name))
         assert known is not None
         return known
+
+    def stopped_by_a_listing(self, name: str = "web", host: str = "h1") -> Event:
+        """Tell that a listing shows *name* off, which no callback had said."""
+        self.at += STEP_SECONDS
+        domain = Listed(uuid_of(name), name, None, state=5, reason=0, persistent=True)
+        listing = Listing(host, f"test:{host}", self.time(), self.time(), [domain])
+        (event,) = self.publish(*differences(self.known, listing, now=self.time(), origin=Origin.RESYNC))
+        return event
 
     def _prepare(self, host: str) -> None:
         entry = self.known.host(host)
