@@ -9,16 +9,16 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import structlog
 
+from vmwatch.choose import chooser
 from vmwatch.core import Core
 from vmwatch.delivery import Delivery, DurableDelivery
 from vmwatch.directory import lock_directory
 from vmwatch.errors import ConfigError
-from vmwatch.events import DomainEvent, DomainSampled, Event, EventsDropped, HostSampled, Origin
+from vmwatch.events import DomainSampled, Event, EventsDropped, HostSampled, Origin
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
 from vmwatch.pipeline import Source
@@ -202,25 +202,19 @@ class Service:
 def wanted_by(one: ExporterSettings) -> Callable[[Event], bool]:
     """Return whether an event belongs to that exporter: matched by `include` (if any), not by `exclude`."""
     samples = one.exporter.wants_samples
-    unfiltered = one.include == Globs() and one.exclude == Globs()
+    included = _matched(one.include)
+    excluded = _matched(one.exclude) if one.exclude != Globs() else None
 
     def wanted(event: Event) -> bool:
         if not samples and isinstance(event, DomainSampled | HostSampled):
             return False
-        return unfiltered or (_matches(one.include, event, True) and not _matches(one.exclude, event, False))
+        return included(event) and not (excluded is not None and excluded(event))
 
     return wanted
 
 
-def _matches(globs: Globs, event: Event, without: bool) -> bool:
-    """Say whether *event* is matched by each kind of *globs* that is given; *without* is the answer where none is."""
-    if globs == Globs():
-        return without
-    domain = event.domain.name if isinstance(event, DomainEvent) else ""
-    return all(
-        not patterns or any(fnmatchcase(text, pattern) for pattern in patterns)
-        for patterns, text in ((globs.type, event.type), (globs.host, event.host), (globs.domain, domain))
-    )
+def _matched(globs: Globs) -> Callable[[Event], bool]:
+    return chooser(globs.type, globs.host, globs.domain)
 
 
 async def _cancelled(tasks: Sequence["asyncio.Task[None]"], seconds: float) -> None:
