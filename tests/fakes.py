@@ -10,6 +10,7 @@ from vmwatch.errors import VmwatchError
 from vmwatch.events import Domain, Event, Origin, Started, State, Time
 from vmwatch.pipeline import (
     Batches,
+    Exporter,
     ExporterStatus,
     Handler,
     HostStatus,
@@ -131,6 +132,7 @@ class FakeWatch:
         self.sampled: list[tuple[float, Sequence[str]]] = []
         self.counted: dict[tuple[str, str], int] = {}
         self.told_events: list[Event] = []
+        self.refusals: list[tuple[Event, str]] = []
         self.mounted: dict[str, Handler] = {}
         self.labels: Mapping[str, str] = {}
         self.followed = asyncio.Event()
@@ -184,6 +186,9 @@ class FakeWatch:
             yield delivery
         finally:
             self._followers.remove(delivery)
+
+    def refused(self, _exporter: Exporter, event: Event, reason: str) -> None:
+        self.refusals.append((event, reason))
 
     def mount(self, path: str, handler: Handler) -> None:
         self.mounted[path] = handler

@@ -123,3 +123,12 @@ async def test_it_ends_when_its_delivery_has_ended() -> None:
     one.delivery.close()
     await one.run(FakeWatch())
     assert exporter.ended
+
+
+async def test_events_that_a_target_refuses_are_counted_by_exporter() -> None:
+    told, exporter = Told(), Collect()
+    async with told.supervised(exporter) as one:
+        one.refused(started(1), "too large")
+        one.refused(started(2), "too large")
+        assert one.status().refused == 2
+        assert one.status().up

@@ -9,7 +9,7 @@ from vmwatch.delivery import Delivery
 from vmwatch.events import Event
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
-from vmwatch.pipeline import Batches, ExporterStatus, Handler, HostStatus, JournalStatus, Source
+from vmwatch.pipeline import Batches, Exporter, ExporterStatus, Handler, HostStatus, JournalStatus, Source
 from vmwatch.sample import HostSample
 from vmwatch.sampling import Sampling
 from vmwatch.state import DomainCounters, KnownState
@@ -92,6 +92,12 @@ class Core:
             yield delivery
         finally:
             self._stream.forget(delivery.put)
+
+    def refused(self, exporter: Exporter, event: Event, reason: str) -> None:
+        """Log and count an *event* that the target of *exporter* refuses for good."""
+        for supervised in self._exporters:
+            if supervised.exporter is exporter:
+                supervised.refused(event, reason)
 
     def mount(self, path: str, handler: Handler) -> None:
         """Serve *path* on the one web server."""

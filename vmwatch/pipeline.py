@@ -66,7 +66,10 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExporterStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How it stands with one exporter; *waiting* events in its buffer or journal, the oldest of them *oldest*."""
+    """How it stands with one exporter; *waiting* events in its buffer or journal, the oldest of them *oldest*.
+
+    *dropped* is what it never got, *refused* what it got and its target did not take.
+    """
 
     exporter: str
     up: bool
@@ -74,6 +77,7 @@ class ExporterStatus(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     waiting: int = 0
     dropped: int = 0
+    refused: int = 0
     failures: int = 0
     oldest: Time | None = None
 
@@ -144,6 +148,9 @@ class Watch(Protocol):
 
     def follow(self, wanted: Callable[[Event], bool]) -> AbstractContextManager[Batches]:
         """Give the *wanted* events from now on, out of memory, while the context lasts: for live pages."""
+
+    def refused(self, exporter: Exporter, event: Event, reason: str) -> None:
+        """Take *exporter*'s word that its target refuses *event* for good: log and count it; the next one's turn."""
 
     def mount(self, path: str, handler: Handler) -> None:
         """Serve *path* on the one web server."""

@@ -37,6 +37,7 @@ class SupervisedExporter:
         self._publish = publish
         self._sleep = sleep
         self._events = 0
+        self._refused = 0
         self._failures = 0
         self._reason = ""
         self._failed_at: Time | None = None
@@ -73,6 +74,13 @@ class SupervisedExporter:
             ExporterRecovered(time=now(), host=self._host, origin=Origin.VMWATCH, exporter=self.name, seconds=seconds)
         )
 
+    def refused(self, event: Event, reason: str) -> None:
+        """Log and count an *event* that the exporter's target refuses for good."""
+        self._refused += 1
+        log.error(
+            "event refused", exporter=self.name, reason=reason, type=event.type, host=event.host, event_id=event.id
+        )
+
     def _fail(self, reason: str) -> None:
         self._failures += 1
         if self._failed_at is None:
@@ -98,6 +106,7 @@ class SupervisedExporter:
             events=self._events,
             waiting=self.delivery.waiting,
             dropped=self.delivery.dropped,
+            refused=self._refused,
             failures=self._failures,
             oldest=oldest.time if oldest else None,
         )

@@ -41,7 +41,7 @@ async def deliver(kafka: "Kafka", batches: Batches, watch: Watch) -> None:
             states = await _right_states(kafka, sending, watch)
             async for batch in _or_empty(batches, states.unsettled):
                 records = map(partial(_record, kafka), batch)
-                _tell(await sending.send(chain(records, states.after(batch), states.settled())))
+                _tell(kafka, watch, await sending.send(chain(records, states.after(batch), states.settled())))
         finally:
             await sending.close()
 
@@ -97,7 +97,7 @@ async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch) -> State
     except (KafkaError, OSError, TimeoutError) as error:
         log.warning("kafka topic of states not read", topic=kafka.state_topic, reason=words(error))
         stored = {}
-    _tell(await sending.send(chain(states.differing(stored), states.settled())))
+    _tell(kafka, watch, await sending.send(chain(states.differing(stored), states.settled())))
     return states
 
 
@@ -120,7 +120,9 @@ async def _or_empty(batches: Batches, impatient: Callable[[], bool]) -> AsyncIte
         yield batch
 
 
-def _tell(refusals: Iterable[Refusal]) -> None:
-    for (topic, key, value, _headers, _timestamp, event), reason in refusals:
-        about = {"type": event.type, "event_id": event.id} if event else {"key": key.decode()}
-        log.error("kafka refuses a record", topic=topic, reason=reason, size_bytes=len(value or b""), **about)
+def _tell(kafka: "Kafka", watch: Watch, refusals: Iterable[Refusal]) -> None:
+    for record, reason in refusals:
+        if record.event is not None:
+            watch.refused(kafka, record.event, f"topic {record.topic}: {reason}")
+        else:
+            log.error("state refused by kafka", topic=record.topic, key=record.key.decode(), reason=reason)
