@@ -116,6 +116,14 @@ class Exporter(Protocol):
         """
 
 
+@runtime_checkable
+class Tried(Protocol):
+    """An exporter whose target can be tried without telling it anything: for `vmwatch check`."""
+
+    async def try_target(self) -> str:
+        """Say in a few words what was found; VmwatchError says what would fail."""
+
+
 class Watch(Protocol):
     """What an exporter may ask for; read-only."""
 

@@ -61,6 +61,13 @@ class JsonLog:
             worker.submit(output.close)
             worker.end()
 
+    async def try_target(self) -> str:
+        """Open the file, which makes it where it is missing."""
+        output = Output(self.path)
+        output.open()
+        output.close()
+        return str(self.path or "standard output")
+
 
 async def _lines(batch: Sequence[Event]) -> bytes:
     lines: list[bytes] = []
