@@ -1,0 +1,223 @@
+"""Measures one host: statistics of all its guests from several threads at once, whatever hangs.
+
+Guests are read in shards, so that one that hangs holds up few others; which one it is, `controlInfo` tells, and the
+others of its shard are read again by another thread.  A call that hangs can only be left behind: its thread and its
+connection are kept and counted, and at most four are, as each holds one of libvirtd's twenty workers.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import libvirt
+import msgspec
+import structlog
+
+from vmwatch import words
+from vmwatch.errors import HostError
+from vmwatch.events import Domain, DomainEvent, Event, State, Time
+from vmwatch.sample import DomainSample, HostSample, Row
+from vmwatch.settings import MetadataLabel, StatsSettings
+from vmwatch.source.metadata import Definitions
+from vmwatch.source.sampler_crew import Crew
+from vmwatch.source.sampler_host import read_host
+from vmwatch.source.sampler_reader import (
+    Listed,
+    PerDomain,
+    Reader,
+    Reading,
+    Record,
+    busy_seconds,
+    describe,
+    info_record,
+    list_domains,
+)
+from vmwatch.source.sampler_round import Job, Round, split
+from vmwatch.source.sampler_stuck import StuckGuests
+from vmwatch.source.sampler_unknown import UnknownFields
+from vmwatch.source.stats import convert
+from vmwatch.stream import now
+
+MOST_CALLS = 4
+"""Calls under way to one daemon, and therefore the most that can hang there."""
+
+PROBE_SECONDS = 1.0
+LONGEST_PATIENCE_SECONDS = 4.0
+
+_DESCRIBED_AT_ONCE = 16
+_SAMPLES_AT_ONCE = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Sampler:
+    """Measures the host called *host_name* as *settings* say, by connections that *connect* makes.
+
+    *publish* gets the events that a guest does not answer, or answers again.  Domains whose name is not *watched* are
+    left out.  *metadata* are the user's labels; *per_domain* reads a domain where the driver has no bulk statistics.
+    """
+
+    def __init__(
+        self,
+        host_name: str,
+        uri: str,
+        *,
+        connect: Callable[[], libvirt.virConnect],
+        settings: StatsSettings,
+        publish: Callable[[Event], None],
+        watched: Callable[[str], bool] = lambda _name: True,
+        metadata: Mapping[str, MetadataLabel] | None = None,
+        per_domain: PerDomain = info_record,
+    ) -> None:
+        self._host_name = host_name
+        self._watched = watched
+        self._reader = Reader(settings.groups, per_domain)
+        self._definitions = Definitions(metadata or {})
+        self._stuck = StuckGuests(
+            host_name,
+            uri,
+            publish=publish,
+            probe=self._probe,
+            patience_seconds=min(settings.timeout, LONGEST_PATIENCE_SECONDS),
+        )
+        size = min(settings.concurrency, MOST_CALLS)
+        self._crew = Crew(f"sample {host_name}", size, connect, self._stuck.look)
+        self._probes = Crew(f"probe {host_name}", 1, connect, self._stuck.look)
+        self._unknown = UnknownFields(host_name)
+        self._listed: list[Listed] = []
+        self._fresh: dict[str, _Heard] = {}
+        self._heard: dict[str, _Heard] = {}
+        self._host_rows: Sequence[Row] = ()
+        self._failures = 0
+
+    def figures(self) -> dict[str, float]:
+        """Return counts and gauges about our own work, by metric name."""
+        return {
+            "vmwatch_host_calls_overdue": self._crew.overdue + self._probes.overdue,
+            "vmwatch_host_calls_given_up_total": self._crew.given_up_total + self._probes.given_up_total,
+            "vmwatch_host_domains_unresponsive": len(self._stuck),
+            "vmwatch_host_domain_failures_total": self._failures,
+            "vmwatch_host_unknown_fields_total": self._unknown.total,
+        }
+
+    async def _probe(self, domains: Sequence[Domain]) -> Mapping[str, float] | None:
+        try:
+            return await self._probes.ask(lambda connection: busy_seconds(connection, domains), PROBE_SECONDS)
+        except (libvirt.libvirtError, HostError) as error:
+            log.debug("no probe", host=self._host_name, reason=str(error))
+            return None
+
+    def note(self, event: Event) -> None:
+        """Take an event of this host that was told: it may change what a domain is made of."""
+        if isinstance(event, DomainEvent):
+            self._definitions.note(event)
+
+    async def run(self) -> None:
+        """Watch guests that do not answer until cancelled."""
+        try:
+            await self._stuck.run()
+        finally:
+            self._crew.close()
+            self._probes.close()
+
+    async def sample(self, deadline: float) -> HostSample | None:
+        """Measure what can be by *deadline* (seconds of the loop's clock); None where the host cannot be listed."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if self._crew.free > 0:
+            try:
+                listed = await self._crew.ask(list_domains, deadline - began)
+            except (libvirt.libvirtError, HostError) as error:
+                log.debug("no list of domains", host=self._host_name, reason=str(error))
+                return None
+            self._take_list(listed)
+        self._fresh, self._host_rows = {}, ()
+        await Round(self._crew, self._stuck, deadline).run(self._jobs(loop.time()))
+        domains = await self._samples()
+        return HostSample(
+            host=self._host_name, time=now(), seconds=loop.time() - began, rows=self._host_rows, domains=domains
+        )
+
+    def _take_list(self, listed: Sequence[Listed] | None) -> None:
+        if listed is None:  # too late: the last list has to do
+            return
+        self._listed = [one for one in listed if self._watched(one.domain.name)]
+        domains = {one.domain.uuid: one.domain for one in self._listed}
+        self._stuck.keep_only(domains)
+        self._definitions.keep_only(domains)
+        self._heard = {uuid: heard for uuid, heard in self._heard.items() if uuid in domains}
+
+    def _jobs(self, at: float) -> list[Job]:
+        asked = [one for one in self._listed if one.domain.uuid not in self._stuck]
+        active = [one for one in asked if one.domain.id is not None]
+        jobs = [Job(lambda connection, _: read_host(connection), (), self._take_host)]
+        jobs += [Job(self._reader.read, shard, self._take) for shard in split(active, MOST_CALLS)]
+        unread = [one for one in asked if self._definitions.wants(one.domain, at)]
+        shards = (unread[start : start + _DESCRIBED_AT_ONCE] for start in range(0, len(unread), _DESCRIBED_AT_ONCE))
+        return jobs + [Job(describe, shard, self._take_definitions) for shard in shards]
+
+    def _take_host(self, rows: Sequence[Row]) -> None:
+        self._host_rows = rows
+
+    def _take_definitions(self, described: Sequence[tuple[Domain, str]]) -> None:
+        at = asyncio.get_running_loop().time()
+        for domain, xml in described:
+            self._definitions.take(domain, xml, at)
+
+    def _take(self, readings: Sequence[Reading]) -> None:
+        at = now()
+        for reading in readings:
+            uuid = reading.domain.uuid
+            if reading.record is None:
+                self._fail(reading.domain, reading.reason)
+                continue
+            try:
+                rows, unknown = convert(reading.record, at / 1e9, self._definitions.balloon_period_seconds(uuid))
+            except Exception:  # what one domain's record breaks is that domain's figures
+                log.exception("statistics cannot be read", host=self._host_name, domain=reading.domain.name)
+                self._failures += 1
+                continue
+            self._unknown.note(unknown)
+            self._fresh[uuid] = _Heard(reading.domain, at, _state(reading.record), rows)
+
+    def _fail(self, domain: Domain, reason: str) -> None:
+        self._failures += 1
+        log.warning("domain cannot be measured", host=self._host_name, domain=domain.name, reason=reason)
+
+    async def _samples(self) -> list[DomainSample]:
+        samples = []
+        for number, listed in enumerate(self._listed):
+            samples.append(self._sample_of(listed.domain))
+            if number % _SAMPLES_AT_ONCE == _SAMPLES_AT_ONCE - 1:
+                await asyncio.sleep(0)
+        for uuid, heard in self._fresh.items():
+            self._heard[uuid] = _Heard(heard.domain, heard.at, heard.state)
+        return samples
+
+    def _sample_of(self, domain: Domain) -> DomainSample:
+        about = self._definitions.rows(domain.uuid)
+        fresh = self._fresh.get(domain.uuid)
+        if fresh is not None:
+            return DomainSample(domain=fresh.domain, state=fresh.state, time=fresh.at, rows=(*fresh.rows, *about))
+        if domain.id is None:
+            return DomainSample(domain=domain, state=State.SHUTOFF, time=None, rows=about)
+        heard = self._heard.get(domain.uuid)
+        if heard is None or heard.domain.id != domain.id:
+            return DomainSample(domain=domain, state=State.UNKNOWN, time=None, timed_out=True, rows=about)
+        return DomainSample(domain=domain, state=heard.state, time=heard.at, timed_out=True, rows=about)
+
+
+class _Heard(msgspec.Struct, frozen=True):
+    """What was last heard of a domain."""
+
+    domain: Domain
+    at: Time
+    state: State
+    rows: Sequence[Row] = ()
+
+
+_STATES = {**{number: State(word) for number, word in enumerate(words.STATES) if word in set(State)}, 2: State.RUNNING}
+"""libvirt's states as ours: a blocked domain runs, and without a state nothing is known."""
+
+
+def _state(record: Record) -> State:
+    return _STATES.get(record.get("state.state", 0), State.UNKNOWN)
