@@ -202,8 +202,8 @@ def _confirmed(domain: KnownDomain, told: Told, before: State) -> Inference | No
     active = before in ACTIVE_STATES
     if active and None not in (told.id, domain.id) and told.id != domain.id:
         return None
-    if (told.kind, told.detail) == ("defined", "updated"):
-        return None  # a definition can be repeated; an added one cannot
+    if (told.kind, told.detail) == ("defined", "updated") or (told.detail == "wakeup" and before is not State.RUNNING):
+        return None  # a definition can be changed again, and a sleeper wake up: both are news
     types = _REPEATS_WHILE_ACTIVE.get((told.kind, before), ()) if active else _REPEATS_OF_INACTIVE.get(told.kind, ())
     return next((Inference(name, domain.inferred[name]) for name in types if name in domain.inferred), None)
 

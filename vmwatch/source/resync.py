@@ -119,9 +119,17 @@ def _told_of(make: "_Maker", domain: KnownDomain | None, one: Listed, trust_ids:
         if not make.host.listed or told_unknown:
             return make.discovered(one, state) if state is not None or not told_unknown else []
         domain = KnownDomain(uuid=one.uuid, name=clean(one.name), state=State.UNDEFINED)
+    replaced = trust_ids and domain.state in ACTIVE_STATES and None not in (domain.id, one.id) and domain.id != one.id
     if state is None:
+        return make.events(domain, _stop_before_start(domain, one) if replaced else [], None, None)
+    return make.events(domain, list(_steps(domain, one, state, replaced=replaced)), one.id, _reason(one))
+
+
+def _stop_before_start(domain: KnownDomain, one: Listed) -> list[Step]:
+    """Return the step that a start under way under another id proves; the start will be told when it is done."""
+    if _reason(one) != "starting-up":
         return []
-    return make.events(domain, list(_steps(domain, one, state, trust_ids=trust_ids)), one.id, _reason(one))
+    return [Step(lifecycle.Stopped, _after_stop(domain.persistent), domain.name, Cause.UNKNOWN)]
 
 
 def _listed_state(domain: KnownDomain | None, one: Listed) -> State | None:
@@ -167,14 +175,13 @@ _STOP_CAUSES: dict[str, Cause] = {
 """Causes by libvirt's reason of a shutoff."""
 
 
-def _steps(domain: KnownDomain, one: Listed, after: State, *, trust_ids: bool) -> Iterator[Step]:
+def _steps(domain: KnownDomain, one: Listed, after: State, *, replaced: bool) -> Iterator[Step]:
     state, persistent, name = domain.state, domain.persistent, clean(one.name)
     if name != domain.name and domain.exists:
         active = state in ACTIVE_STATES
         yield Step(lifecycle.Undefined, state if active else State.UNDEFINED, domain.name)
         state, persistent = state if active else State.SHUTOFF, True
         yield Step(lifecycle.Defined, state, name)
-    replaced = trust_ids and None not in (domain.id, one.id) and domain.id != one.id
     if state in ACTIVE_STATES and (after is State.SHUTOFF or replaced):
         state = State.SHUTOFF if after is State.SHUTOFF else _after_stop(persistent)
         yield Step(
