@@ -54,4 +54,4 @@ def watch(flags: Flags) -> int:
 
 def hosts(settings: Settings) -> Sequence[Source]:
     """Return the hypervisors that *settings* name."""
-    return [Host(one, settings.stats, settings.show) for one in settings.hosts]
+    return [Host(one, settings.stats, settings.show, settings.metadata) for one in settings.hosts]

@@ -1,7 +1,7 @@
 """One hypervisor as a source: its connections, its callbacks in order, its listings, its samples."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,7 +13,7 @@ from vmwatch.errors import HostError
 from vmwatch.events import Event, EventsDropped, HostConnected, HostDisconnected, Origin
 from vmwatch.pipeline import HostStatus, Publish
 from vmwatch.sample import HostSample
-from vmwatch.settings import HostSettings, ShowSettings, StatsSettings
+from vmwatch.settings import HostSettings, MetadataLabel, ShowSettings, StatsSettings
 from vmwatch.source.callbacks import Callback
 from vmwatch.source.connection import Connection, host_error, open_libvirt, without_credentials
 from vmwatch.source.facts import connected_event, family_uri, is_local
@@ -34,7 +34,13 @@ log = structlog.get_logger(__name__)
 class Host:
     """The hypervisor that *settings* name, sampled as *stats* say; *show*: which sensitive values its events carry."""
 
-    def __init__(self, settings: HostSettings, stats: StatsSettings, show: ShowSettings) -> None:
+    def __init__(
+        self,
+        settings: HostSettings,
+        stats: StatsSettings,
+        show: ShowSettings,
+        metadata: Mapping[str, MetadataLabel] | None = None,
+    ) -> None:
         self.name = settings.name
         self.uri = without_credentials(settings.uri)
         self._settings = settings
@@ -46,7 +52,13 @@ class Host:
         self._takes_events = False
         self._line = Line(self.name, open=self._open, watch=self._watch, lost=self._lost)
         self._sampler = Sampler(
-            self.name, self.uri, connect=self.connect, settings=stats, publish=lambda event: self._publish(event)
+            self.name,
+            self.uri,
+            connect=self.connect,
+            settings=stats,
+            publish=lambda event: self._publish(event),
+            watched=self._is_watched,
+            metadata=metadata,
         )
         self._up = False
         self._status = HostStatus(host=self.name, uri=self.uri, up=False, since=now(), reason="not tried yet")
@@ -71,10 +83,16 @@ class Host:
 
     async def run(self, publish: Publish, known: KnownState) -> None:
         """Publish the host's events until cancelled, across all losses of the connection."""
-        self._publish, self._known = publish, known
+
+        def tell(event: Event) -> None:
+            publish(event)
+            self._sampler.note(event)
+
+        self._publish, self._known = tell, known
         self._mailbox = Mailbox(self._received, self._overflowed)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._line.run())
+            tasks.create_task(self._sampler.run())
             for family in FAMILIES:
                 uri = family_uri(self._settings.uri, family.scheme)
                 if uri is not None:

@@ -82,6 +82,7 @@ class Sampler:
         size = min(settings.concurrency, MOST_CALLS)
         self._crew = Crew(f"sample {host_name}", size, connect, self._stuck.look)
         self._probes = Crew(f"probe {host_name}", 1, connect, self._stuck.look)
+        self._probing = asyncio.Lock()
         self._unknown = UnknownFields(host_name)
         self._listed: list[Listed] = []
         self._fresh: dict[str, _Heard] = {}
@@ -100,11 +101,12 @@ class Sampler:
         }
 
     async def _probe(self, domains: Sequence[Domain]) -> Mapping[str, float] | None:
-        try:
-            return await self._probes.ask(lambda connection: busy_seconds(connection, domains), PROBE_SECONDS)
-        except (libvirt.libvirtError, HostError) as error:
-            log.debug("no probe", host=self._host_name, reason=str(error))
-            return None
+        async with self._probing:
+            try:
+                return await self._probes.ask(lambda connection: busy_seconds(connection, domains), PROBE_SECONDS)
+            except (libvirt.libvirtError, HostError) as error:
+                log.debug("no probe", host=self._host_name, reason=str(error))
+                return None
 
     def note(self, event: Event) -> None:
         """Take an event of this host that was told: it may change what a domain is made of."""
