@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from vmwatch.pipeline import Batches, Watch
 from vmwatch.settings import Count, Interval
 from vmwatch_exporters.kafka.checks import check
-from vmwatch_exporters.kafka.session import deliver
+from vmwatch_exporters.kafka.session import deliver, find_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,7 @@ class Kafka:
     async def run(self, batches: Batches, watch: Watch) -> None:
         """Send each batch and wait for the brokers' word before asking for the next."""
         await deliver(self, batches, watch)
+
+    async def try_target(self) -> str:
+        """Connect, and look for the topics; nothing is made or sent."""
+        return await find_topics(self)

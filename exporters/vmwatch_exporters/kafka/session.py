@@ -1,10 +1,11 @@
 """One run of the Kafka exporter: connect, make the topic of states right, send batch after batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -46,6 +47,20 @@ async def deliver(kafka: "Kafka", batches: Batches, watch: Watch) -> None:
             await sending.close()
 
 
+async def find_topics(kafka: "Kafka") -> str:
+    """Connect and say which topics there are, and which would be made; VmwatchError says what would fail."""
+    topics = topics_of(kafka)
+    with listening(kafka.brokers) as troubles:
+        producer = _producer(kafka, connection(kafka))
+        async with _or_dropped(kafka, producer, troubles):
+            await producer.start()
+            missing = await topics.look(producer.client)
+        brokers = len(producer.client.cluster.brokers())
+        await producer.drop()
+    told = [f"{topic.name} {'to be made' if topic in missing else 'found'}" for topic in topics.topics]
+    return f"brokers: {brokers}, topics: {', '.join(told)}"
+
+
 def topics_of(kafka: "Kafka") -> Topics:
     """Return the topics that *kafka* writes to."""
     delete = {"cleanup.policy": "delete"}
@@ -63,22 +78,29 @@ def topics_of(kafka: "Kafka") -> Topics:
 
 async def _connect(kafka: "Kafka", topics: Topics, troubles: Troubles) -> Producer:
     settings = connection(kafka)
-    producer = Producer(
-        compression_type=None if kafka.compression == "none" else kafka.compression,
-        max_batch_size=BATCH_BYTES,
-        **settings,
-    )
+    producer = _producer(kafka, settings)
+    async with _or_dropped(kafka, producer, troubles):
+        await producer.start()
+        await topics.ensure(producer.client, settings)
+    return producer
+
+
+def _producer(kafka: "Kafka", settings: Mapping[str, Any]) -> Producer:
+    compression = None if kafka.compression == "none" else kafka.compression
+    return Producer(compression_type=compression, max_batch_size=BATCH_BYTES, **settings)
+
+
+@asynccontextmanager
+async def _or_dropped(kafka: "Kafka", producer: Producer, troubles: Troubles) -> AsyncIterator[None]:
+    """Drop *producer* if what is done in this context fails, or is not done in time; VmwatchError says why."""
     try:
         async with asyncio.timeout(kafka.delivery_timeout):
-            await producer.start()
-            await topics.ensure(producer.client, settings)
-    except (KafkaError, OSError, TimeoutError) as error:
+            yield
+    except BaseException as error:
         await producer.drop()
-        raise troubles.unreachable(error) from error
-    except BaseException:
-        await producer.drop()
+        if isinstance(error, KafkaError | OSError | TimeoutError):
+            raise troubles.unreachable(error) from error
         raise
-    return producer
 
 
 async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch) -> States:

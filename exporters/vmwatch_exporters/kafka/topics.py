@@ -40,11 +40,17 @@ class Topics(Struct, frozen=True):
 
         *client* looks for them; *connection* is what another one connects with, to make them.
         """
-        missing = await self._missing(client)
-        if missing and not self.create:
-            raise self.missing(missing[0].name)
+        missing = await self.look(client)
         if missing:
             await self._create(missing, connection)
+
+    async def look(self, client: AIOKafkaClient) -> list[Topic]:
+        """Return the topics that have to be made; VmwatchError if they may not."""
+        there = (await client.fetch_all_metadata()).topics()
+        missing = [topic for topic in self.topics if topic.name not in there]
+        if missing and not self.create:
+            raise self.missing(missing[0].name)
+        return missing
 
     def missing(self, name: str) -> VmwatchError:
         """Return the error that says that topic *name* does not exist, with the command that makes it."""
@@ -59,10 +65,6 @@ class Topics(Struct, frozen=True):
             f"topic {name}: it does not exist, or we may not see it; make it with `{' '.join(command)}`,"
             " or set create_topics = true"
         )
-
-    async def _missing(self, client: AIOKafkaClient) -> list[Topic]:
-        there = (await client.fetch_all_metadata()).topics()
-        return [topic for topic in self.topics if topic.name not in there]
 
     async def _create(self, topics: Sequence[Topic], connection: Mapping[str, Any]) -> None:
         admin = AIOKafkaAdminClient(**connection)
