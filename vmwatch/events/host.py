@@ -107,7 +107,6 @@ class HostConnected(Event, frozen=True, kw_only=True, tag="host.connected"):
 
     driver: str | None = None
     libvirt_version: str | None = None
-    hypervisor_version: str | None = None
     boot_id: str | None = None
 
 

@@ -1,7 +1,6 @@
 """What a connection says about its host, and what a URI says about a connection."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,22 +31,21 @@ def family_uri(uri: str, scheme: str | None) -> str | None:
 
 def connected_event(connection: libvirt.virConnect, host: str, uri: str, *, local: bool) -> HostConnected:
     """Return the event that says that *connection* stands, with what the host says about itself.  Blocks."""
+    try:
+        version = version_text(connection.getLibVersion())
+    except libvirt.libvirtError:
+        version = None
     return HostConnected(
         time=Time(time.time_ns(), time.monotonic_ns()),
         host=host,
         uri=uri,
         origin=Origin.VMWATCH,
         driver=str(connection.getType()),
-        libvirt_version=_version(connection.getLibVersion),
-        hypervisor_version=_version(connection.getVersion),
+        libvirt_version=version,
         boot_id=BOOT_ID.read_text().strip() if local and BOOT_ID.exists() else None,
     )
 
 
-def _version(call: Callable[[], int]) -> str | None:
+def version_text(number: int) -> str:
     """Return libvirt's number of a version (1,000,000 x major + 1,000 x minor + release) as people write it."""
-    try:
-        number = call()
-    except libvirt.libvirtError:
-        return None
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,7 +17,7 @@ from vmwatch.sample import HostSample
 from vmwatch.settings import HostSettings, MetadataLabel, ShowSettings, StatsSettings
 from vmwatch.source.callbacks import Callback
 from vmwatch.source.connection import Connection, host_error, open_libvirt, without_credentials
-from vmwatch.source.facts import connected_event, family_uri, is_local
+from vmwatch.source.facts import connected_event, family_uri, is_local, version_text
 from vmwatch.source.line import Line, OpenLine, retired
 from vmwatch.source.listing import list_domains
 from vmwatch.source.loop import Gate, Mailbox
@@ -152,6 +153,7 @@ class Host:
         )
         interval = self._settings.poll_interval if polling else self._settings.resync_interval
         listing = asyncio.create_task(self._relisting.run(interval))
+        learning = asyncio.create_task(self._learn_version(line))
         try:
             waits: set[asyncio.Future[Any]] = {listing, line.ended}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -160,8 +162,16 @@ class Host:
             listing.result()
         finally:
             listing.cancel()
-            await asyncio.wait({listing})
+            learning.cancel()
+            await asyncio.wait({listing, learning})
             self._relisting = None
+
+    async def _learn_version(self, line: OpenLine) -> None:
+        """Ask for the hypervisor's version, last of all: libvirt may have to run the hypervisor to tell."""
+        with suppress(HostError):
+            version = await line.call(lambda connection: version_text(connection.getVersion()))
+            versions = {**self._status.versions, "hypervisor": version}
+            self._status = msgspec.structs.replace(self._status, versions=versions)
 
     def _received(self, item: Any) -> None:
         if isinstance(item, HostConnected):
@@ -184,7 +194,7 @@ class Host:
 
     def _connected(self, event: HostConnected) -> None:
         self._up = True
-        versions = {"driver": event.driver, "libvirt": event.libvirt_version, "hypervisor": event.hypervisor_version}
+        versions = {"driver": event.driver, "libvirt": event.libvirt_version}
         self._status = HostStatus(
             host=self.name,
             uri=self.uri,
