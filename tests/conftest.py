@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from tests.beds.guest import write_rom
+from tests.beds.kafka import Broker
 from tests.beds.libvirtd import Libvirtd
 from tests.beds.program import NotInstalledError
 
@@ -56,3 +57,17 @@ def test_daemon() -> Iterator[Libvirtd]:
     """A daemon with nothing but libvirt's test driver, for this test alone."""
     with _running(lambda: Libvirtd("test")) as daemon:
         yield daemon
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A broker that many tests share: each has topics of its own names, and leaves it running."""
+    with _running(Broker) as broker:
+        yield broker
+
+
+@pytest.fixture
+def fresh_broker() -> Iterator[Broker]:
+    """A broker that this test has for itself: to be killed, stopped, paused."""
+    with _running(Broker) as broker:
+        yield broker
