@@ -301,6 +301,15 @@ def test_either_sides_stop_after_a_broken_post_copy_is_a_failure_told_once() -> 
         assert len(migrations(story)) == 1
 
 
+def test_a_pause_after_a_broken_post_copy_mends_nothing() -> None:
+    story = Story()
+    migrate_up_to_arrival(story)
+    story.say("RESUMED/POSTCOPY_FAILED", host="h2")
+    story.say("SUSPENDED/PAUSED", host="h2")
+    story.say("RESUMED/UNPAUSED", host="h2")
+    assert "migration failed seen=both h1->h2 on=h2" in shorts(story.say("STOPPED/DESTROYED", host="h2"))
+
+
 def test_a_post_copy_that_recovered_is_completed() -> None:
     story = Story()
     migrate_up_to_arrival(story)
@@ -335,6 +344,14 @@ def test_a_job_without_times_leaves_them_out() -> None:
     (_, migration) = story.say("JOB_COMPLETED", {"operation": 5})
     assert isinstance(migration, Migration)
     assert (migration.duration_seconds, migration.downtime_seconds) == (None, None)
+
+
+def test_a_late_word_that_the_guest_had_moved_takes_the_outage_back() -> None:
+    story = running()
+    story.stopped_by_a_listing()
+    assert story.domain().outage is not None
+    story.say("STOPPED/MIGRATED", id=-1)
+    assert story.domain().outage is None
 
 
 def test_nothing_is_derived_from_what_only_confirms() -> None:

@@ -6,11 +6,22 @@ a crash-restart are no reboots; `domain.discovered` counts nowhere.
 
 from bisect import bisect_left
 from functools import lru_cache
-from operator import attrgetter
 
 from vmwatch.counters import HISTOGRAM_BOUNDS_SECONDS, Histogram
-from vmwatch.events import DomainEvent, Event, LifecycleEvent, Migration, Outage, PartOf, Time, device, lifecycle
-from vmwatch.events.derived import Discovered
+from vmwatch.events import (
+    EVENT_CLASSES,
+    Cause,
+    Discovered,
+    DomainEvent,
+    Event,
+    LifecycleEvent,
+    Migration,
+    Outage,
+    PartOf,
+    Time,
+    device,
+    lifecycle,
+)
 from vmwatch.state import KnownState
 from vmwatch.words import is_word
 
@@ -29,45 +40,49 @@ _DETAIL: dict[type[DomainEvent], str] = {
     device.MetadataChanged: "part",
     device.MemoryFailure: "action",
     Migration: "result",
+    **{kind: "detail" for kind in EVENT_CLASSES.values() if issubclass(kind, LifecycleEvent)},
 }
-"""Which field of an event without a `detail` is counted as one: those that are words of an enum."""
+"""Which field of an event is counted as its detail: those that are words of an enum."""
 
-_NOT_REBOOTS = frozenset({PartOf.WAKEUP, PartOf.CRASH_RESTART})
+_NAMES = {kind: name.removeprefix("domain.") for name, kind in EVENT_CLASSES.items()}
+
+_NOT_COUNTED: dict[type[DomainEvent], frozenset[PartOf]] = {
+    lifecycle.Resumed: frozenset({PartOf.BOOT}),
+    device.Rebooted: frozenset({PartOf.WAKEUP, PartOf.CRASH_RESTART}),
+}
+"""As part of what an event is not counted as what it looks like."""
 
 
 def count(known: KnownState, event: DomainEvent) -> None:
     """Count *event* under its domain's name, and observe the durations that it tells."""
-    if isinstance(event, lifecycle.Stopped | Outage | Migration):
+    kind = type(event)
+    if kind in _DURATIONS:
         _observe_durations(known, event)
-    if not _counts(event):
+    if not _counts(kind, event):
         return
     counters = known.change_counters(event.host, event.domain.name)
-    kind = event.type[7:]
-    key = _key(kind, _detail(event))
+    name, field = _NAMES[kind], _DETAIL.get(kind)
+    key = _key(name, getattr(event, field) or "" if field else "")
     counters.events[key] = counters.events.get(key, 0) + 1
-    counters.last[kind] = event.time
-    if isinstance(event, lifecycle.Stopped) and event.cause is not None:
-        counters.stops[event.cause] = counters.stops.get(event.cause, 0) + 1
+    counters.last[name] = event.time
+    if kind is lifecycle.Stopped:
+        cause: Cause = event.cause or Cause.UNKNOWN  # type: ignore[attr-defined]
+        counters.stops[cause] = counters.stops.get(cause, 0) + 1
 
 
-def _counts(event: DomainEvent) -> bool:
-    if getattr(event, "duplicate", False) or isinstance(event, Discovered):
+def _counts(kind: type[DomainEvent], event: DomainEvent) -> bool:
+    if kind is Discovered or getattr(event, "duplicate", False):
         return False
-    if isinstance(event, lifecycle.Resumed):
-        return event.part_of is not PartOf.BOOT
-    return not (isinstance(event, device.Rebooted) and event.part_of in _NOT_REBOOTS)
-
-
-def _detail(event: DomainEvent) -> str:
-    if isinstance(event, LifecycleEvent):
-        return event.detail or ""
-    field = _DETAIL.get(type(event))
-    return attrgetter(field)(event) if field else ""
+    parts = _NOT_COUNTED.get(kind)
+    return parts is None or event.part_of not in parts  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=4096)
-def _key(kind: str, detail: str) -> str:
-    return f"{kind} {detail if is_word(detail) else ''}"
+def _key(name: str, detail: str) -> str:
+    return f"{name} {detail if is_word(detail) else ''}"
+
+
+_DURATIONS = frozenset({lifecycle.Stopped, Outage, Migration})
 
 
 def _observe_durations(known: KnownState, event: Event) -> None:

@@ -1,14 +1,16 @@
-"""What a lifecycle event changes in what is known of its domain: state, evidence, whether it is up, where it moves."""
+"""What a lifecycle event changes in what is known of its domain: its state, the evidence, whether it is up."""
+
+from collections.abc import Callable
+from typing import Any
 
 from vmwatch.events import ACTIVE_STATES, Cause, LifecycleEvent, Origin, State, lifecycle
-from vmwatch.state import Evidence, KnownDomain, KnownState, OpenMigration, OpenOutage
+from vmwatch.fold_migration import fold_migration
+from vmwatch.state import Evidence, KnownDomain, KnownState, OpenOutage
 
 KEEP_OUTAGES_SECONDS = 600.0  # the time in which a third outage is flapping
 
 NO_OUTAGE = frozenset({Cause.MIGRATED, Cause.MIGRATION_FAILED, Cause.SNAPSHOT_REVERT, Cause.RECREATED})
 """Causes of a stop after which the guest runs on elsewhere, never ran, or is started again by the same action."""
-
-_HANDED_OVER = frozenset({"migrated", "postcopy"})
 
 
 def fold_lifecycle(known: KnownState, domain: KnownDomain, event: LifecycleEvent) -> None:
@@ -19,17 +21,30 @@ def fold_lifecycle(known: KnownState, domain: KnownDomain, event: LifecycleEvent
         _confirm(domain, event)
         return
     _note_inference(domain, event)
-    _note_evidence(domain, event)
-    _note_persistence(domain, event)
-    _note_migration(known, domain, event)
-    _note_state(domain, event)
-    _note_outage(domain, event)
+    starts = type(event) in _STARTS and _starts(event)
+    if starts:
+        domain.evidence = Evidence()
+    note = _EVIDENCE.get(type(event))
+    if note is not None:
+        note(domain, event)
+    fold_migration(known, domain, event, starts=starts)
+    _note_state(domain, event, starts=starts)
+    down = _DOWN.get(type(event))
+    if down is not None:
+        down(domain, event)
+    if event.state is State.RUNNING:
+        domain.up = True
+        domain.handed_over = False
 
 
 def _confirm(domain: KnownDomain, event: LifecycleEvent) -> None:
     domain.inferred.pop(event.type, None)
     outage = domain.outage
-    if outage is not None and isinstance(event, lifecycle.Stopped) and outage.cause in (None, Cause.UNKNOWN):
+    if outage is None or not isinstance(event, lifecycle.Stopped):
+        return
+    if event.cause in NO_OUTAGE:
+        _drop_outage(domain)
+    elif outage.cause in (None, Cause.UNKNOWN):
         outage.cause = event.cause
         outage.evidence.append(event.id)
 
@@ -45,35 +60,19 @@ def _note_inference(domain: KnownDomain, event: LifecycleEvent) -> None:
     domain.inferred[event.type] = event.id
 
 
-def _note_evidence(domain: KnownDomain, event: LifecycleEvent) -> None:
-    if _starts(event):
-        domain.evidence = Evidence()
-    if isinstance(event, lifecycle.Started):
-        _note_start(domain, event)
-        return
-    evidence = domain.evidence
-    if isinstance(event, lifecycle.Resumed):
-        _note_resume(evidence, event)
-    elif isinstance(event, lifecycle.Suspended):
-        _note_suspension(evidence, event)
-    elif isinstance(event, lifecycle.ShutdownFinished):
-        _note_shutdown(evidence, event)
-    elif isinstance(event, lifecycle.Stopped):
-        _note_stop(evidence, event)
-    elif isinstance(event, lifecycle.PMSuspended):
-        evidence.hibernating = event.detail == "disk"
-    elif isinstance(event, lifecycle.Crashed):
-        evidence.panicked = evidence.panicked or event.state is State.CRASHED
+_STARTS = frozenset({lifecycle.Started, lifecycle.Resumed})
 
 
 def _starts(event: LifecycleEvent) -> bool:
-    if isinstance(event, lifecycle.Started):
+    """Say whether a start begins here: a wake-up is none, the resume of a boot is one."""
+    if type(event) is lifecycle.Started:
         return event.detail != "wakeup" and event.previous_state is not State.PMSUSPENDED
-    return isinstance(event, lifecycle.Resumed) and event.previous_state in (State.SHUTOFF, State.UNDEFINED)
+    return event.previous_state in (State.SHUTOFF, State.UNDEFINED)
 
 
 def _note_start(domain: KnownDomain, event: lifecycle.Started) -> None:
     evidence = domain.evidence
+    _note_unknown_persistence(domain, event)
     if not _starts(event):
         evidence.woken = event.time
         evidence.hibernating = False
@@ -88,7 +87,9 @@ def _note_start(domain: KnownDomain, event: lifecycle.Started) -> None:
     )
 
 
-def _note_resume(evidence: Evidence, event: lifecycle.Resumed) -> None:
+def _note_resume(domain: KnownDomain, event: lifecycle.Resumed) -> None:
+    evidence = domain.evidence
+    _note_unknown_persistence(domain, event)
     evidence.finished = evidence.guest_shutdown = evidence.hibernating = evidence.restoring = False
     evidence.shutdown_finished = None
     evidence.arrived = evidence.arrived or evidence.incoming
@@ -97,21 +98,24 @@ def _note_resume(evidence: Evidence, event: lifecycle.Resumed) -> None:
         evidence.crash_restarted = event.time
 
 
-def _note_suspension(evidence: Evidence, event: lifecycle.Suspended) -> None:
+def _note_suspension(domain: KnownDomain, event: lifecycle.Suspended) -> None:
+    evidence = domain.evidence
     evidence.restoring = False
     evidence.arrived = evidence.arrived or evidence.incoming
     if event.detail == "guest-shutdown":
         evidence.guest_shutdown = evidence.finished = True
 
 
-def _note_shutdown(evidence: Evidence, event: lifecycle.ShutdownFinished) -> None:
+def _note_shutdown(domain: KnownDomain, event: lifecycle.ShutdownFinished) -> None:
+    evidence = domain.evidence
     evidence.finished = True
     evidence.shutdown_detail = event.detail
     if evidence.shutdown_finished is None and event.origin is Origin.LIBVIRT:
         evidence.shutdown_finished = event.time
 
 
-def _note_stop(evidence: Evidence, event: lifecycle.Stopped) -> None:
+def _note_stop(domain: KnownDomain, event: lifecycle.Stopped) -> None:
+    evidence = domain.evidence
     evidence.replaced = False
     if event.state in ACTIVE_STATES:
         return
@@ -120,64 +124,40 @@ def _note_stop(evidence: Evidence, event: lifecycle.Stopped) -> None:
         evidence.shutdown_finished = None
 
 
-def _note_persistence(domain: KnownDomain, event: LifecycleEvent) -> None:
-    if isinstance(event, lifecycle.Defined):
-        domain.persistent = True
-    elif isinstance(event, lifecycle.Undefined):
-        domain.persistent = False
-    elif (
-        domain.persistent is None
-        and event.previous_state is State.UNDEFINED
-        and isinstance(event, lifecycle.Started | lifecycle.Resumed)
-    ):
+def _note_sleep(domain: KnownDomain, event: lifecycle.PMSuspended) -> None:
+    domain.evidence.hibernating = event.detail == "disk"
+
+
+def _note_crash(domain: KnownDomain, event: lifecycle.Crashed) -> None:
+    if event.state is State.CRASHED:
+        domain.evidence.panicked = True
+
+
+def _note_definition(domain: KnownDomain, event: lifecycle.Defined | lifecycle.Undefined) -> None:
+    domain.persistent = type(event) is lifecycle.Defined
+
+
+def _note_unknown_persistence(domain: KnownDomain, event: LifecycleEvent) -> None:
+    if domain.persistent is None and event.previous_state is State.UNDEFINED:
         domain.persistent = False  # nobody ever defined it
 
 
-def _note_migration(known: KnownState, domain: KnownDomain, event: LifecycleEvent) -> None:
-    half = domain.migration
-    if event.detail == "postcopy-failed":
-        domain.postcopy_failed = True
-    elif event.detail in _HANDED_OVER or isinstance(event, lifecycle.Started):
-        domain.postcopy_failed = False
-    if isinstance(event, lifecycle.Started) and _starts(event):
-        domain.migration = _incoming(known, event) if event.detail == "migrated" else None
-        domain.handed_over = False
-    elif isinstance(event, lifecycle.Resumed | lifecycle.Suspended) and half is not None and half.incoming:
-        if not half.arrived or isinstance(event, lifecycle.Resumed):
-            _arrive(half, event)
-        elif event.detail in _HANDED_OVER and not domain.evidence.incoming:
-            _hand_over(domain, event)
-    elif isinstance(event, lifecycle.Suspended | lifecycle.Stopped) and event.detail in _HANDED_OVER:
-        _hand_over(domain, event)
-    elif isinstance(event, lifecycle.Resumed):
-        domain.migration = None
-        domain.handed_over = False
+_EVIDENCE: dict[type[LifecycleEvent], Callable[[KnownDomain, Any], None]] = {
+    lifecycle.Defined: _note_definition,
+    lifecycle.Undefined: _note_definition,
+    lifecycle.Started: _note_start,
+    lifecycle.Resumed: _note_resume,
+    lifecycle.Suspended: _note_suspension,
+    lifecycle.ShutdownFinished: _note_shutdown,
+    lifecycle.Stopped: _note_stop,
+    lifecycle.PMSuspended: _note_sleep,
+    lifecycle.Crashed: _note_crash,
+}
 
 
-def _incoming(known: KnownState, event: LifecycleEvent) -> OpenMigration:
-    others = (host for host, other in known.everywhere(event.domain.uuid) if host != event.host)
-    source = next((host for host in others if known.domains[host][event.domain.uuid].state in ACTIVE_STATES), None)
-    return OpenMigration(incoming=True, began=event.time, evidence=[event.id], source=source)
-
-
-def _arrive(half: OpenMigration, event: LifecycleEvent) -> None:
-    if not half.arrived:
-        half.arrived = True
-        half.evidence.append(event.id)
-
-
-def _hand_over(domain: KnownDomain, event: LifecycleEvent) -> None:
-    domain.handed_over = True
-    half = domain.migration
-    if half is None or half.incoming:
-        domain.migration = OpenMigration(incoming=False, began=event.time, evidence=[event.id])
-    else:
-        half.evidence.append(event.id)
-
-
-def _note_state(domain: KnownDomain, event: LifecycleEvent) -> None:
+def _note_state(domain: KnownDomain, event: LifecycleEvent, *, starts: bool) -> None:
     active = event.state in ACTIVE_STATES
-    if _starts(event) and (event.previous_state not in ACTIVE_STATES or domain.evidence.replaced):
+    if starts and (event.previous_state not in ACTIVE_STATES or domain.evidence.replaced):
         domain.started = None if event.origin is Origin.RESYNC else event.time
     if event.state is not domain.state:
         domain.state = event.state
@@ -189,19 +169,18 @@ def _note_state(domain: KnownDomain, event: LifecycleEvent) -> None:
         domain.id = event.domain.id
 
 
-def _note_outage(domain: KnownDomain, event: LifecycleEvent) -> None:
-    if isinstance(event, lifecycle.Stopped) and event.state not in ACTIVE_STATES:
-        _stop(domain, event)
-    elif isinstance(event, lifecycle.ShutdownFinished):
-        _go_down(domain, event, None)
-    elif isinstance(event, lifecycle.Crashed) and event.state is State.CRASHED:
+def _shut_down(domain: KnownDomain, event: lifecycle.ShutdownFinished) -> None:
+    _go_down(domain, event, None)
+
+
+def _crash(domain: KnownDomain, event: lifecycle.Crashed) -> None:
+    if event.state is State.CRASHED:
         _go_down(domain, event, Cause.GUEST_PANIC)
-    if event.state is State.RUNNING:
-        domain.up = True
-        domain.handed_over = False
 
 
 def _stop(domain: KnownDomain, event: lifecycle.Stopped) -> None:
+    if event.state in ACTIVE_STATES:
+        return  # another process of it runs
     if event.cause in NO_OUTAGE:
         domain.up = False
         _drop_outage(domain)
@@ -210,6 +189,13 @@ def _stop(domain: KnownDomain, event: lifecycle.Stopped) -> None:
     else:
         domain.outage.cause = domain.outage.cause or event.cause
         domain.outage.evidence.append(event.id)
+
+
+_DOWN: dict[type[LifecycleEvent], Callable[[KnownDomain, Any], None]] = {
+    lifecycle.ShutdownFinished: _shut_down,
+    lifecycle.Crashed: _crash,
+    lifecycle.Stopped: _stop,
+}
 
 
 def _go_down(domain: KnownDomain, event: LifecycleEvent, cause: Cause | None) -> None:

@@ -173,7 +173,8 @@ class KnownState:
 
     def change_domain(self, host: str, uuid: str, name: str) -> KnownDomain:
         """Return a domain to change, new (called *name*) if nothing was known of it."""
-        self.host(host)
+        if host not in self.hosts:
+            self.host(host)
         self._changed_domains.add((host, uuid))
         domains = self.domains[host]
         known = domains.get(uuid)
@@ -200,7 +201,8 @@ class KnownState:
 
     def change_counters(self, host: str, name: str) -> DomainCounters:
         """Return the counters of *name* to change, new ones if there are none."""
-        self.host(host)
+        if host not in self.hosts:
+            self.host(host)
         self._changed_counters.add((host, name))
         counters = self.counters[host].get(name)
         if counters is None:
