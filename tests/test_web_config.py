@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import bcrypt
 import pytest
 import structlog
 
+from tests.beds.certificates import Authority
 from tests.fakes import FakeWatch
 from tests.http import ask
 from tests.waiting import until
@@ -37,11 +37,15 @@ async def served(path: Path, text: str) -> AsyncIterator[str]:
         await asyncio.wait({running})
 
 
-def certify(folder: Path, name: str) -> None:
-    """Make `<name>.pem` and `<name>.key`, good for 127.0.0.1 and as their own authority."""
-    kind = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -addext subjectAltName=IP:127.0.0.1"
-    names = ["-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}"]
-    subprocess.run(["openssl", "req", "-x509", *kind.split(), *names], cwd=folder, check=True, capture_output=True)
+def certify(folder: Path, name: str) -> Authority:
+    """Have an authority of its own issue `<name>.pem` and `<name>.key`."""
+    private = folder / f"of-{name}"
+    private.mkdir()
+    authority = Authority(private)
+    issued = authority.issue(name)
+    issued.certificate.replace(folder / f"{name}.pem")
+    issued.key.replace(folder / f"{name}.key")
+    return authority
 
 
 def replace(path: Path, text: str) -> None:
@@ -83,33 +87,28 @@ async def test_headers_are_added_to_every_answer(tmp_path: Path) -> None:
 
 
 async def test_a_certificate_is_served_and_renewed(tmp_path: Path) -> None:
-    certify(tmp_path, "first")
-    certify(tmp_path, "second")
-    for part in ("pem", "key"):
-        (tmp_path / f"server.{part}").write_bytes((tmp_path / f"first.{part}").read_bytes())
-    trusts_first = ssl.create_default_context(cafile=tmp_path / "first.pem")
-    trusts_second = ssl.create_default_context(cafile=tmp_path / "second.pem")
+    first = ssl.create_default_context(cafile=certify(tmp_path, "server").certificate)
+    second = ssl.create_default_context(cafile=certify(tmp_path, "next").certificate)
     tls = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
     async with served(tmp_path / "web.yml", tls) as url:
         assert url.startswith("https://")
-        assert (await ask(f"{url}/-/healthy", tls=trusts_first)).status == 200
+        assert (await ask(f"{url}/-/healthy", tls=first)).status == 200
         for part in ("key", "pem"):
-            (tmp_path / f"second.{part}").replace(tmp_path / f"server.{part}")
-        await until(lambda: _is_trusted(url, trusts_second))
+            (tmp_path / f"next.{part}").replace(tmp_path / f"server.{part}")
+        await until(lambda: _is_trusted(url, second))
 
 
 async def test_a_client_has_to_show_its_certificate_where_that_is_required(tmp_path: Path) -> None:
-    certify(tmp_path, "server")
-    certify(tmp_path, "client")
+    client = ssl.create_default_context(cafile=certify(tmp_path, "server").certificate)
+    authority = certify(tmp_path, "client").certificate
     tls = (
         "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
-        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: client.pem\n"
+        f"  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: {authority}\n"
     )
     async with served(tmp_path / "web.yml", tls) as url:
-        without = ssl.create_default_context(cafile=tmp_path / "server.pem")
-        assert not await _is_trusted(url, without)
-        without.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
-        assert await _is_trusted(url, without)
+        assert not await _is_trusted(url, client)
+        client.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+        assert await _is_trusted(url, client)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Nothing here can hold up the stream: readers that are too slow lose events, and 
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -193,7 +194,7 @@ def _one(family: int, address: tuple[object, ...]) -> socket.socket:
     except OSError as error:
         cure = "; --web.listen-address chooses another" if error.errno == errno.EADDRINUSE else ""
         host = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
-        raise VmwatchError(f"{host}:{address[1]}: cannot listen: {error.strerror}{cure}") from error
+        raise VmwatchError(f"{host}:{address[1]}: cannot listen: {os.strerror(error.errno or 0)}{cure}") from error
 
 
 def _url(one: socket.socket, scheme: str) -> str:

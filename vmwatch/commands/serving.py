@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -68,5 +69,6 @@ def _first(group: BaseExceptionGroup[VmwatchError]) -> VmwatchError:
 def _end_threads() -> None:
     """Leave at once where threads are left: one may be caught in a call to libvirt that never returns."""
     if threading.active_count() > 1:
-        sys.stdout.flush()
+        with suppress(OSError, ValueError, AttributeError):  # closed, or never there
+            sys.stdout.flush()
         os._exit(0)

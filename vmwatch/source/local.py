@@ -1,6 +1,7 @@
 """Find the hypervisor of this machine, for those who configured none."""
 
 import threading
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
 import libvirt
@@ -15,10 +16,10 @@ CANDIDATES = ("qemu:///system", "")
 ANSWER_SECONDS = 5.0
 
 
-def local_hypervisor() -> str | None:
+def local_hypervisor(candidates: Sequence[str] = CANDIDATES) -> str | None:
     """Return the URI of the first candidate that answers in time, None where none does; blocks."""
     start_event_loop()
-    return next((uri for candidate in CANDIDATES if (uri := _answer(candidate))), None)
+    return next((uri for candidate in candidates if (uri := _answer(candidate))), None)
 
 
 def _answer(candidate: str) -> str | None:
