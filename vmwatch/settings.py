@@ -6,7 +6,7 @@ A field's name is its key in the configuration, and its type is what may stand t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
@@ -54,7 +54,7 @@ class HostSettings:
 class StatsSettings:
     """What is measured and how often; *timeout* is when a call is overdue, *concurrency* calls run at once per host."""
 
-    groups: tuple[StatsGroup, ...] = ("state", "cpu", "balloon", "vcpu", "interface", "block")
+    groups: tuple[StatsGroup, ...] = get_args(StatsGroup)
     interval: Interval = 15.0
     max_age: Seconds = 1.0
     timeout: Interval = 3.0

@@ -76,7 +76,7 @@ class Reader:
     """Reads domains' statistics in bulk where the driver can, else by *per_domain*."""
 
     def __init__(self, groups: Sequence[str], per_domain: PerDomain) -> None:
-        self._groups = sum(GROUP_BITS[group] for group in dict.fromkeys(groups))
+        self._groups = sum(GROUP_BITS[group] for group in {"state", *groups})
         self._per_domain = per_domain
         self._flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
         self._in_bulk = True
