@@ -71,6 +71,7 @@ def _know(watch: FakeWatch) -> None:
         ("u-hostile", HOSTILE, State.SHUTDOWN, 4),
         ("u-hung", "hung", State.PAUSED, 5),
         ("u-off", "off", State.SHUTOFF, None),
+        ("u-off-2", "off-2", State.SHUTOFF, None),
         ("u-gone", "gone", State.UNDEFINED, None),
     ):
         domain = state.change_domain("node-1", uuid, name)
@@ -90,13 +91,14 @@ def _outages() -> Histogram:
 
 def _sample() -> HostSample:
     time = Time(NOW * SECOND)
-    info = Row(_OS, ("u-web", "hvm"), (1,))
+    info, other = Row(_OS, ("u-web", "hvm"), (1,)), Row(_OS, ("u-off-2", "xen"), (1,))
     small = {"vcpu.current": 1, "block.0.name": "vda", "block.0.rd.reqs": 7, "vcpu.0.state": 1}
     domains = (
         _domain("u-web", "web-1", 3, time, (*convert(EVERY_FIELD, NOW)[0], info)),
         _domain("u-hostile", HOSTILE, 4, time, convert(small, NOW)[0]),
         DomainSample(domain=Domain("u-hung", "hung", 5), state=State.PAUSED, time=None, timed_out=True),
         _domain("u-off", "off", 6, time, convert(small, NOW)[0]),
+        DomainSample(domain=Domain("u-off-2", "off-2"), state=State.SHUTOFF, time=None, rows=(other,)),
         _domain("u-never-told", "never-told", 7, time, convert(small, NOW)[0]),
     )
     rows = (Row(_MEMORY, (), (64 * 2**30,)), Row(_POOL, ("default",), (2**40,)))

@@ -171,6 +171,20 @@ async def test_figures_of_a_life_that_has_ended_go_with_it() -> None:
     assert _value(await scrape(watch, exporter), "libvirt_domain_vcpu_current", domain="web-1") is None
 
 
+async def test_a_domain_that_is_off_is_described_and_has_no_figures() -> None:
+    names = {
+        name
+        for name, pairs in _samples(parse_text(await scrape(scene(), Prometheus())))
+        if ("domain", "off-2") in pairs
+    }
+    assert names == {
+        "libvirt_domain_info",
+        "libvirt_domain_info_state",
+        "libvirt_domain_state",
+        "libvirt_domain_state_change_timestamp_seconds",
+    }
+
+
 async def test_a_domain_that_has_gone_keeps_its_counters_for_a_while() -> None:
     watch = scene()
     watch.state.change_counters("node-1", "gone").gone = Time(time.time_ns() - 60_000_000_000)

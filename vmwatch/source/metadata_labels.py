@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from xml.etree.ElementTree import Element
 
 import structlog
@@ -66,10 +67,16 @@ def _value(element: Element, place: MetadataLabel) -> str | None:
     prefixes = dict.fromkeys(["", *re.findall(r"([\w.-]+):", path)], place.namespace)
     try:
         found = element.find(path or ".", prefixes)
-    except (SyntaxError, KeyError) as error:
-        log.debug("path cannot be followed", path=place.xpath, reason=str(error))
+    except (SyntaxError, LookupError, TypeError, ValueError) as error:  # Python 3.11: any of these for a wrong path
+        _say_wrong(place.xpath, str(error))
         return None
     if found is None:
         return None
     value = found.get(attribute) if attribute else "".join(found.itertext())
     return value.strip() if value else None
+
+
+@lru_cache(maxsize=1000)
+def _say_wrong(path: str, reason: str) -> None:
+    """Log that *path* is none, once."""
+    log.warning("metadata path cannot be followed", xpath=path, reason=reason)

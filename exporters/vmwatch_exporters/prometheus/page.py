@@ -151,10 +151,12 @@ class Page:
 
 
 def _lives(domain: Domain, now: KnownDomain | None, *, listed: bool) -> bool:
-    """Say whether the life of *domain* that was measured goes on; *now* is what is known of it."""
+    """Say whether what was measured of *domain* is still so; *now* is what is known of it."""
     if now is None:
         return not listed
-    return now.state.active and (now.id is None or domain.id is None or now.id == domain.id)
+    if domain.id is None:
+        return now.exists and not now.state.active
+    return now.state.active and now.id in (None, domain.id)
 
 
 def _compressed(pieces: Sequence[bytes]) -> bytes:

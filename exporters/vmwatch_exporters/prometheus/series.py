@@ -34,7 +34,7 @@ def sample_series(
     domains = iter(domain for domain in sample.domains if domain.domain.uuid not in gone)
     while chunk := list(islice(domains, CHUNK)):
         whose = [(f'{host},domain="{escape(domain.domain.name)}"{rest}', domain) for domain in chunk]
-        yield from _about_sampling(whose, naming)
+        yield from _about_sampling([(who, one) for who, one in whose if one.domain.id is not None], naming)
         rows = [(who, row) for who, domain in whose for row in domain.rows if not _starts(row, without)]
         yield from rows_series(rows, naming)
 
