@@ -7,26 +7,34 @@ from pathlib import Path
 
 import pytest
 
+from tests.exporters.kafka_run import exporter as kafka
 from tests.fakes import Collect, FakeWatch, started
 from tests.waiting import until
 from vmwatch.events import Event
 from vmwatch.pipeline import Exporter
 from vmwatch_exporters.json_log import JsonLog
+from vmwatch_exporters.kafka import Kafka
 from vmwatch_exporters.prometheus import Prometheus
 
-conforms: list[Exporter] = [JsonLog(), Prometheus(), Collect()]
+conforms: list[Exporter] = [JsonLog(), Prometheus(), Kafka(brokers=("127.0.0.1:9092",)), Collect()]
 """That these are exporters is checked by mypy."""
 
-MAKE: dict[str, Callable[[Path], Exporter]] = {
-    "json_log": lambda folder: JsonLog(path=folder / "events.jsonl"),
-    "prometheus": lambda _folder: Prometheus(),
-    "a fake": lambda _folder: Collect(),
+Make = Callable[[pytest.FixtureRequest, Path], Exporter]
+
+EXPORTERS: dict[str, Make] = {
+    "json_log": lambda _request, folder: JsonLog(path=folder / "events.jsonl"),
+    "prometheus": lambda _request, _folder: Prometheus(),
+    "kafka": lambda request, folder: kafka(request.getfixturevalue("broker").bootstrap, folder.name),
+    "a fake": lambda _request, _folder: Collect(),
 }
+"""One line for each exporter."""
+
+REAL = {"kafka"}
 
 
-@pytest.fixture(params=MAKE)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.real if name in REAL else ()) for name in EXPORTERS])
 def exporter(request: pytest.FixtureRequest, tmp_path: Path) -> Exporter:
-    return MAKE[request.param](tmp_path)
+    return EXPORTERS[request.param](request, tmp_path)
 
 
 class Batches:
