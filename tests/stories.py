@@ -86,9 +86,11 @@ class Story:
         self.at += STEP_SECONDS
         return self.publish(HostDisconnected(time=self.time(), host=host, origin=Origin.VMWATCH, reason="gone"))
 
-    def connect(self, host: str, **fields: str) -> list[Event]:
+    def connect(self, host: str, *, driver: str | None = None, boot_id: str | None = None) -> list[Event]:
         self.at += STEP_SECONDS
-        return self.publish(HostConnected(time=self.time(), host=host, origin=Origin.VMWATCH, **fields))
+        return self.publish(
+            HostConnected(time=self.time(), host=host, origin=Origin.VMWATCH, driver=driver, boot_id=boot_id)
+        )
 
     def boot(self, *, host: str = "h1", name: str = "web", id: int = 7, define: bool = True) -> None:  # noqa: A002
         """Bring *name* to running, as qemu does."""

@@ -21,7 +21,7 @@ RACE_SECONDS = 1.0
 LATENCY_SECONDS = 0.9
 GUESTS = ("a", "b", "c")
 
-NEXT = {
+NEXT: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "shutoff": [("start", ())],
     "starting": [("run", ("RESUMED/UNPAUSED", "STARTED/BOOTED"))],
     "running": [

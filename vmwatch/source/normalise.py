@@ -67,8 +67,8 @@ def _known_domain(known: KnownState, callback: Callback) -> KnownDomain:
 
 def _domain(domain: KnownDomain, callback: Callback, *, stopped: bool = False) -> Domain:
     number = callback.object_id
-    active = type(number) is int and number >= 0 and not stopped
-    return Domain(uuid=domain.uuid, name=clean(callback.object_name), id=integer(number) if active else None)
+    active = type(number) is int and 0 <= number < 2**63 and not stopped
+    return Domain(uuid=domain.uuid, name=clean(callback.object_name), id=number if active else None)
 
 
 def _lifecycle_event(known: KnownState, domain: KnownDomain, callback: Callback) -> Event:
