@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 
 from vmwatch import __version__
 from vmwatch.errors import ConfigError, VmwatchError
@@ -35,7 +36,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit status."""
-    _keep_standard_descriptors()
+    _prepare_standard_streams()
     words = sys.argv[1:] if argv is None else list(argv)
     chosen = next((word for word in words if not word.startswith("-")), None)
     arguments = _parser(chosen).parse_args(words)
@@ -73,16 +74,18 @@ def _failed(error: VmwatchError, status: int) -> int:
     return status
 
 
-def _keep_standard_descriptors() -> None:
-    """Take the place of standard descriptors that are closed, or the next file opened would get our output.
+def _prepare_standard_streams() -> None:
+    """Take the place of those that are closed, or the next file opened would get our output.
 
-    Each is opened the wrong way round, so that using it still fails.
+    Each is opened the wrong way round, so that using it still fails.  A letter that the terminal lacks is no failure.
     """
     for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, mode)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":
