@@ -24,7 +24,7 @@ from vmwatch.source.loop import Gate, Mailbox
 from vmwatch.source.normalise import normalise
 from vmwatch.source.register import FAMILIES, Family, register
 from vmwatch.source.relist import RACE_SECONDS, Relisting
-from vmwatch.source.resync import Listing
+from vmwatch.source.resync import Listing, stops_by_reboot
 from vmwatch.source.sampler import Sampler
 from vmwatch.state import KnownState
 from vmwatch.stream import now
@@ -203,7 +203,9 @@ class Host:
             versions={name: text for name, text in versions.items() if text},
         )
         log.info("host connected", host=self.name, uri=self.uri, **self._status.versions)
-        self._publish(event)
+        stops = stops_by_reboot(self._known, event)
+        for told in (event, *stops):
+            self._publish(told)
 
     def _overflowed(self, count: int) -> None:
         self._publish(

@@ -12,11 +12,8 @@ import libvirt
 import structlog
 
 from vmwatch.events import Time
-from vmwatch.source.callbacks import Callback
+from vmwatch.source.callbacks import POORER_TWINS, Callback
 from vmwatch.source.connection import UNSUPPORTED, Connection
-
-POORER_TWINS = frozenset({"IO_ERROR", "BLOCK_JOB", "PMSUSPEND", "PMWAKEUP", "PMSUSPEND_DISK"})
-"""Domain events that another one repeats with more in it: IO_ERROR_REASON, BLOCK_JOB_2, LIFECYCLE."""
 
 
 Put = Callable[[Callback], None]

@@ -76,9 +76,10 @@ class Relisting:
         self._tell(listing, events)
 
     async def _tell_agreed(self) -> None:
-        _listing, events = await self._differences()
+        listing, events = await self._differences()
         first = _by_domain(events)
         if not first:
+            self._tell(listing, [])
             return
         if await self._gap_within(AGAIN_SECONDS):
             await self._tell_all()
