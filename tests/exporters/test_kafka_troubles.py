@@ -1,8 +1,9 @@
 import asyncio
 import logging
+from collections.abc import Iterator
 
 import pytest
-from aiokafka.errors import NotEnoughReplicasError
+from aiokafka.errors import NotEnoughReplicasError, NotLeaderForPartitionError
 
 from vmwatch_exporters.kafka.troubles import Troubles, listening
 
@@ -14,7 +15,26 @@ def told(troubles: Troubles) -> str:
     return str(troubles.unreachable(TimeoutError()))
 
 
-def test_what_the_client_logs_is_the_reason_and_nobody_else_hears_it(caplog: pytest.LogCaptureFixture) -> None:
+class Heard(logging.Handler):
+    """What reaches the log of the whole program."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    handler = Heard()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+
+
+def test_what_the_client_logs_is_the_reason_and_nobody_else_hears_it(heard: Heard) -> None:
     with listening(["kafka-1:9092", "kafka-2:9092"]) as troubles:
         for _ in range(3):
             client.error('Unable connect to "%s:%s": %s', "kafka-1", 9092, ConnectionRefusedError(111, "refused"))
@@ -23,7 +43,7 @@ def test_what_the_client_logs_is_the_reason_and_nobody_else_hears_it(caplog: pyt
     assert told(troubles) == (
         "brokers kafka-1:9092, kafka-2:9092: connection refused; fewer replicas are in sync than min.insync.replicas"
     )
-    assert caplog.records == []
+    assert heard.lines == []
 
 
 def test_without_a_line_the_error_itself_is_the_reason() -> None:
@@ -36,6 +56,15 @@ def test_reasons_are_forgotten_once_the_client_works() -> None:
         client.error("%s", ConnectionRefusedError())
         troubles.clear()
         assert told(troubles) == "brokers kafka-1:9092: no answer"
+
+
+def test_how_an_outage_began_is_not_told_when_it_is_another_one_by_now() -> None:
+    with listening(["kafka-1:9092"]) as troubles:
+        for age_seconds, error in ((60, NotLeaderForPartitionError()), (0, ConnectionRefusedError())):
+            record = client.makeRecord(client.name, logging.ERROR, "", 0, "%s", (error,), None)
+            record.created -= age_seconds
+            client.handle(record)
+        assert told(troubles) == "brokers kafka-1:9092: connection refused"
 
 
 async def test_two_exporters_do_not_hear_each_others_client() -> None:

@@ -93,8 +93,9 @@ def _producer(kafka: "Kafka", settings: Mapping[str, Any]) -> Producer:
 @asynccontextmanager
 async def _or_dropped(kafka: "Kafka", producer: Producer, troubles: Troubles) -> AsyncIterator[None]:
     """Drop *producer* if what is done in this context fails, or is not done in time; VmwatchError says why."""
+    seconds = kafka.delivery_timeout * (1 + len(kafka.brokers))  # each may be tried, and then one be asked
     try:
-        async with asyncio.timeout(kafka.delivery_timeout):
+        async with asyncio.timeout(seconds):
             yield
     except BaseException as error:
         await producer.drop()

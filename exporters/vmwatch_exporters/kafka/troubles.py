@@ -12,25 +12,26 @@ from contextvars import ContextVar
 from vmwatch.errors import VmwatchError
 from vmwatch_exporters.kafka.faults import line_words, words
 
+LATELY_SECONDS = 0.5
+
 _here: ContextVar["Troubles | None"] = ContextVar("kafka_troubles", default=None)
 
 
 class Troubles(logging.Handler):
-    """What the client of one exporter met since it last worked, on its way to *brokers*."""
+    """What the client of one exporter met lately, since it last worked, on its way to *brokers*."""
 
     def __init__(self, brokers: Sequence[str]) -> None:
         super().__init__(logging.WARNING)
         self._brokers = ", ".join(brokers)
-        self._reasons: set[str] = set()
+        self._reasons: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the error that *record* tells, if it is of this exporter's client."""
         if _here.get() is not self:
             return
         told = record.args if isinstance(record.args, tuple) else ()
-        self._reasons.update(words(error) for error in map(_error, told) if error is not None)
-        self._reasons.add(line_words(str(record.msg)))
-        self._reasons.discard("")
+        reasons = [words(error) for error in map(_error, told) if error is not None] + [line_words(str(record.msg))]
+        self._reasons |= {reason: record.created for reason in reasons if reason}
 
     def clear(self) -> None:
         """Forget: the client works."""
@@ -38,8 +39,13 @@ class Troubles(logging.Handler):
 
     def unreachable(self, error: BaseException) -> VmwatchError:
         """Return the error that says why the brokers cannot be reached, which *error* does not tell by itself."""
-        reason = "; ".join(sorted(self._reasons)) or words(error) or "no answer"
+        reason = "; ".join(sorted(self._lately())) or words(error) or "no answer"
         return VmwatchError(f"brokers {self._brokers}: {reason}")
+
+    def _lately(self) -> list[str]:
+        """Return what is still so; how an outage began is not what it is."""
+        last = max(self._reasons.values(), default=0.0)
+        return [reason for reason, when in self._reasons.items() if when >= last - LATELY_SECONDS]
 
 
 def _error(told: object) -> BaseException | None:

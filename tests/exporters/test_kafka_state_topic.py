@@ -1,0 +1,126 @@
+"""The compacted topic of present states on a real broker: right after every start, whatever stood in it."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.beds.kafka import Broker
+from tests.beds.topics import Record
+from tests.exporters.kafka_run import event, exporter, kept_running, read
+from tests.fakes import FakeWatch
+from vmwatch.events import Event, State, Stopped, Suspended, Time, Undefined
+from vmwatch.fold import fold, note_listing
+from vmwatch.pipeline import HostStatus
+from vmwatch_exporters.kafka import Kafka
+
+pytestmark = pytest.mark.real
+
+ONE, TWO, THREE = (f"host-a/00000000-0000-4000-8000-{number:012d}" for number in (1, 2, 3))
+
+
+class Here(FakeWatch):
+    """A watch of host-a that knows what was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statuses = [HostStatus(host="host-a", uri="test:///default", up=True, since=Time(0))]
+
+    def told_of(self, *events: Event) -> list[Event]:
+        for one in events:
+            fold(self.state, one)
+        return list(events)
+
+
+def keeping(broker: Broker, name: str) -> Kafka:
+    return exporter(broker.bootstrap, name, state_topic=f"{name}.state")
+
+
+async def states(broker: Broker, name: str) -> dict[str, Any]:
+    return compacted(await read(broker, f"{name}.state"))
+
+
+def compacted(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the state by key that is left when *records* are compacted; None for what is deleted."""
+    values: dict[str, Any] = {}
+    for record in records:
+        assert record.key is not None
+        values[record.key.decode()] = record.value and json.loads(record.value)["state"]
+    return values
+
+
+async def test_it_follows_the_events(broker: Broker) -> None:
+    here = Here()
+    async with kept_running(keeping(broker, "follows"), here) as run:
+        run.put(*here.told_of(event(1), event(2), event(3)))
+        await run.delivered()
+        assert await states(broker, "follows") == {ONE: "running", TWO: "running", THREE: "running"}
+        gone = {"previous_state": State.RUNNING}
+        run.put(
+            *here.told_of(
+                event_of(Suspended, 21, detail="paused", state=State.PAUSED, **gone),
+                event_of(Stopped, 22, detail="destroyed", state=State.UNDEFINED, **gone),
+                event_of(Stopped, 23, detail="shutdown", state=State.SHUTOFF, **gone),
+            )
+        )
+        await run.delivered()
+    assert await states(broker, "follows") == {ONE: "paused", TWO: None, THREE: "shutoff"}
+
+
+def event_of(kind: type[Any], sequence: int, **fields: Any) -> Event:
+    """Return another kind of event about the domain that event *sequence* is about."""
+    plain = event(sequence)
+    given = {name: getattr(plain, name) for name in plain.__struct_fields__} | fields
+    made: Event = kind(**given)
+    return made
+
+
+async def test_an_empty_topic_is_filled_at_the_start(broker: Broker) -> None:
+    here = Here()
+    here.told_of(event(1), event(2))
+    async with kept_running(keeping(broker, "empty"), here) as run:
+        await filled(broker, "empty", {ONE: "running", TWO: "running"})
+    assert run.told == []
+
+
+async def filled(broker: Broker, name: str, expected: dict[str, Any]) -> None:
+    """Wait until the topic says what is *expected*."""
+
+    def enough(records: Sequence[Record]) -> bool:
+        return compacted(records) == expected
+
+    await asyncio.to_thread(broker.read_until, f"{name}.state", enough)
+
+
+async def test_a_stale_topic_is_made_right_at_the_start_and_what_is_right_is_not_said_again(broker: Broker) -> None:
+    before = Here()
+    async with kept_running(keeping(broker, "stale"), before) as run:
+        run.put(*before.told_of(event(1), event(2), event(3)))
+        await run.delivered()
+    records = len(await read(broker, "stale.state"))
+    after = Here()
+    after.told_of(
+        event(1),
+        event(2),
+        event_of(Undefined, 22, detail="removed", state=State.UNDEFINED, previous_state=State.RUNNING),
+    )
+    async with kept_running(keeping(broker, "stale"), after) as run:
+        note_listing(after.state, "host-a", {}, Time(0))
+        await filled(broker, "stale", {ONE: "running", TWO: None, THREE: None})
+    assert len(await read(broker, "stale.state")) == records + 2
+
+
+async def test_what_is_gone_is_deleted_only_when_its_host_has_been_listed(broker: Broker) -> None:
+    before = Here()
+    async with kept_running(keeping(broker, "listed"), before) as run:
+        run.put(*before.told_of(event(1)))
+        await run.delivered()
+    after = Here()
+    async with kept_running(keeping(broker, "listed"), after) as run:
+        run.put(*after.told_of(event(2)))
+        await run.delivered()
+        assert await states(broker, "listed") == {ONE: "running", TWO: "running"}
+        note_listing(after.state, "host-a", {}, Time(0))
+        await filled(broker, "listed", {ONE: None, TWO: "running"})
