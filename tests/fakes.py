@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import libvirt
+
 from vmwatch.delivery import Delivery
 from vmwatch.errors import VmwatchError
 from vmwatch.events import Domain, Event, Origin, Started, State, Time
@@ -192,3 +194,18 @@ class FakeWatch:
 
     def mount(self, path: str, handler: Handler) -> None:
         self.mounted[path] = handler
+
+
+class WithoutBulkStatistics:
+    """A connection of a driver without bulk statistics: libvirt's test driver with that one call taken away."""
+
+    def __init__(self, connection: libvirt.virConnect) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def domainListGetStats(self, *_: object) -> None:  # noqa: N802 - libvirt's name
+        error = libvirt.libvirtError("this function is not supported by the connection driver")
+        error.err = (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_FROM_NONE, str(error), 2)
+        raise error
