@@ -51,12 +51,14 @@ class JsonLog:
         return self.samples
 
     async def run(self, batches: Batches, _watch: Watch, /) -> None:
-        """Write each batch at once, in a thread: a pipe that nobody reads, or a slow disk, holds up nobody else."""
+        """Write each batch with one call, in a thread unless it cannot block: a slow disk holds up nobody else."""
         worker, output = Worker("json-log"), Output(self.path)
         try:
             await worker.call(output.open)
             async for batch in batches:
-                await worker.call(output.write, await _lines(batch))
+                lines = await _lines(batch)
+                if not output.write_at_once(lines):
+                    await worker.call(output.write, lines)
         finally:
             worker.submit(output.close)
             worker.end()

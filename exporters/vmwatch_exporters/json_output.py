@@ -1,11 +1,11 @@
 """Where JSON lines go: standard output or a file that may be renamed at any time; for the JSON log alone.
 
-Every call here may block and is made in a thread.
+Every call here but `write_at_once` may block, and is made in a thread.
 """
 
 import os
+import select
 import stat
-import sys
 from pathlib import Path
 
 from vmwatch.errors import VmwatchError
@@ -14,22 +14,38 @@ from vmwatch.errors import VmwatchError
 class Output:
     """A file descriptor for whole lines: a batch that could not be written whole is taken back, where that is possible.
 
-    *path* None stands for standard output.  Faults are raised as VmwatchError.
+    *path* None stands for *standard_output*.  Faults are raised as VmwatchError.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, standard_output: int = 1) -> None:
         self._path = path
+        self._standard_output = standard_output
         self._descriptor: int | None = None
+        self._is_pipe = False
 
     def open(self) -> None:
         """Open what *path* names now."""
         self.close()
         try:
             if self._path is None:
-                self._descriptor = os.dup(sys.__stdout__.fileno() if sys.__stdout__ else 1)
+                self._descriptor = os.dup(self._standard_output)
+                self._is_pipe = stat.S_ISFIFO(os.fstat(self._descriptor).st_mode)
             else:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
                 self._descriptor = os.open(self._path, flags, 0o640)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write_at_once(self, lines: bytes) -> bool:
+        """Write *lines* where that cannot block, and say whether it was done.
+
+        A pipe with any room takes so little whole (pipe(7)); a thread would only make it late.
+        """
+        if not self._is_pipe or len(lines) > select.PIPE_BUF or self._descriptor is None:
+            return False
+        try:
+            room = select.select([], [self._descriptor], [], 0)[1]
+            return bool(room) and os.write(self._descriptor, lines) == len(lines)
         except OSError as error:
             raise self._failed(error) from error
 

@@ -166,6 +166,31 @@ async def test_a_pipe_that_nobody_reads_holds_up_nobody_else(tmp_path: Path) -> 
     os.close(reader)
 
 
+def test_what_a_pipe_takes_whole_is_written_at_once_and_nothing_else() -> None:
+    reader, writer = os.pipe()
+    output = Output(None, writer)
+    output.open()
+    assert output.write_at_once(b"line\n")
+    assert os.read(reader, 100) == b"line\n"
+    assert not output.write_at_once(b"x" * 4097)
+    filled = 0
+    while output.write_at_once(b"x" * 4096):
+        filled += 1
+    assert filled > 0
+    os.close(reader)
+    with pytest.raises(VmwatchError, match="standard output: its reader has gone"):
+        output.write_at_once(b"line\n")
+    output.close()
+    os.close(writer)
+
+
+def test_a_file_is_never_written_at_once(tmp_path: Path) -> None:
+    output = Output(tmp_path / "events.jsonl")
+    output.open()
+    assert not output.write_at_once(b"line\n")
+    output.close()
+
+
 def test_a_full_disk_leaves_no_half_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     output = Output(path)
