@@ -114,8 +114,12 @@ def _closed_words(error: Exception) -> str:
     return "the broker closed the connection"
 
 
+_LINES = {
+    "No broker metadata found": "the broker answers nonsense (with OAUTHBEARER: the token is refused, or has ended)",
+    'Unable to request metadata from "': "the broker may ask for SASL (see security_protocol)",
+}
+
+
 def line_words(line: str) -> str:
-    """Return what a *line* of aiokafka's log means that comes without an error; empty for nothing."""
-    if line.startswith("No broker metadata found"):
-        return "the broker gives no answer that makes sense (with OAUTHBEARER: the token is refused, or has ended)"
-    return ""
+    """Return what a *line* of aiokafka's log says beside its error, if it has one; empty for nothing."""
+    return next((text for beginning, text in _LINES.items() if line.startswith(beginning)), "")

@@ -10,11 +10,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from vmwatch.encode import encode, rfc3339
+from vmwatch.encode import SCHEMA, encode, rfc3339
 from vmwatch.events import DomainEvent, Event
-
-SCHEMA = "urn:vmwatch:event:1"
-"""What `ce_dataschema` says: the number grows when a field of an event goes or changes its meaning."""
 
 _SPECVERSION = ("ce_specversion", b"1.0")
 _DATASCHEMA = ("ce_dataschema", SCHEMA.encode())

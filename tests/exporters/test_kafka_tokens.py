@@ -1,0 +1,65 @@
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from tests.beds.program import free_port
+from tests.exporters.token_endpoint import CLIENT, SECRET, TokenEndpoint
+from vmwatch.errors import VmwatchError
+from vmwatch_exporters.kafka.faults import TokenError
+from vmwatch_exporters.kafka.tokens import Tokens
+
+
+@pytest.fixture
+def endpoint() -> Iterator[TokenEndpoint]:
+    with TokenEndpoint() as endpoint:
+        yield endpoint
+
+
+def tokens(url: str, secret: str = SECRET, scope: str = "") -> Tokens:
+    context = ssl.create_default_context()
+    return Tokens(url, CLIENT, lambda: secret, scope=scope, timeout_seconds=5.0, context=context)
+
+
+async def test_a_token_is_fetched_once_while_it_is_good(endpoint: TokenEndpoint) -> None:
+    ours = tokens(endpoint.url, scope="kafka")
+    assert await ours.token() == await ours.token()
+    assert endpoint.asked == [{"grant_type": ["client_credentials"], "scope": ["kafka"]}]
+
+
+async def test_a_token_that_ends_soon_is_not_used_twice(endpoint: TokenEndpoint) -> None:
+    endpoint.answer = b'{"access_token": "short", "expires_in": 5}'
+    ours = tokens(endpoint.url)
+    await ours.token()
+    await ours.token()
+    assert len(endpoint.asked) == 2
+
+
+async def test_a_wrong_secret_is_told_in_the_servers_words_and_without_the_secret(endpoint: TokenEndpoint) -> None:
+    with pytest.raises(TokenError) as caught:
+        await tokens(endpoint.url, "wrong").token()
+    assert caught.value.args == ("token_endpoint: refused with status 401 (invalid_client)",)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b"[]", b'{"token": "x"}', b'{"access_token": "x", "expires_in": "soon"}']
+)
+async def test_an_answer_that_is_no_token_is_told(endpoint: TokenEndpoint, answer: bytes) -> None:
+    endpoint.answer = answer
+    with pytest.raises(TokenError, match="token_endpoint: the answer is no token"):
+        await tokens(endpoint.url).token()
+
+
+async def test_an_endpoint_that_is_not_there_is_told() -> None:
+    with pytest.raises(TokenError, match="token_endpoint: connection refused"):
+        await tokens(f"http://127.0.0.1:{free_port()}/").token()
+
+
+async def test_a_secret_that_cannot_be_read_is_told_in_an_error_that_the_client_lets_through() -> None:
+    def unreadable() -> str:
+        raise VmwatchError("password_file /nowhere: No such file or directory")
+
+    context = ssl.create_default_context()
+    ours = Tokens("http://127.0.0.1:1/", CLIENT, unreadable, scope="", timeout_seconds=5.0, context=context)
+    with pytest.raises(TokenError, match="password_file /nowhere"):
+        await ours.token()
