@@ -43,9 +43,10 @@ class Output:
         """
         if not self._is_pipe or len(lines) > select.PIPE_BUF or self._descriptor is None:
             return False
+        room = select.poll()
         try:
-            room = select.select([], [self._descriptor], [], 0)[1]
-            return bool(room) and os.write(self._descriptor, lines) == len(lines)
+            room.register(self._descriptor, select.POLLOUT)
+            return bool(room.poll(0)) and os.write(self._descriptor, lines) == len(lines)
         except OSError as error:
             raise self._failed(error) from error
 
