@@ -98,7 +98,7 @@ async def test_a_stuck_one_leaves_its_buffer_to_drop_and_counts_it() -> None:
     async with told.supervised(exporter) as one:
         one.delivery.put(started(1))
         await exporter.got(1)
-        for sequence in range(2, 20_000):
+        for sequence in range(2, 40_000):
             one.delivery.put(started(sequence))
         assert one.status().dropped > 0
 

@@ -18,7 +18,7 @@ from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost, Record
 
 MAX_BATCH = 1000
-BUFFER_EVENTS = 16_384
+BUFFER_EVENTS = 32_768  # three seconds of the stated rate: as long as a busy disk may take
 
 log = structlog.get_logger(__name__)
 
