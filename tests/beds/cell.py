@@ -1,24 +1,21 @@
-"""A place of its own for a daemon that starts daemons: what runs in it ends with it, and it ends with its maker.
+"""A place of its own for a daemon that starts daemons: what runs in it ends with it, and it ends with its owner.
 
 A libvirtd leaves its guests running when it goes, on purpose.  So root gets namespaces: private system folders, a host
 name, and process numbers below an own process 1, whose end the kernel turns into the end of all.  Other users get a
-folder, and what names that folder in its command line is ended.  Either way a shell waits for a pipe to close, and
-pipes close even when the tests are killed.
+folder, and who names that folder in its command line is ended.
 """
 
 import ctypes
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.beds.program import PATIENCE_SECONDS, BedError
+from tests.beds.keeper import Keeper
 
 _CLONE_NEWPID = 0x20000000
 
+# libvirtd looks for the user that Debian's QEMU belongs to even if another one is configured.
 _PRIVATE_FOLDERS = """
 hostname "$NAME"
 cp /etc/passwd /etc/group "$FOLDER"
@@ -28,76 +25,56 @@ mount --bind "$FOLDER/passwd" /etc/passwd
 mount --bind "$FOLDER/group" /etc/group
 for pair in $MOUNTS; do
     mkdir -p "${pair#*:}"
-    mount --bind "${pair%%:*}" "${pair#*:}"
+    mount --bind "$FOLDER/${pair%%:*}" "${pair#*:}"
 done
-"""
-_WAIT = """
-echo ready
-cat >/dev/null
 """
 _END_THE_NAMESPACE = """
 kill -9 -1 2>/dev/null || true
-exec rm -rf "$FOLDER"
 """
-_END_WHO_NAMES_THE_FOLDER = """
-while others=$(echo "$FOLDER/" | grep -lsaFf- /proc/[0-9]*/cmdline | sed 's,/proc/,,; s,/cmdline,,' | grep -vx $$); do
-    kill -9 $others 2>/dev/null || true
-done
-exec rm -rf "$FOLDER"
-"""
+_UNSHARE = (
+    "unshare",
+    "--mount",
+    "--uts",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "--propagation",
+    "private",
+)
 
 
 class Cell:
-    """A new folder under /tmp and, for root, namespaces around it: *mounts* says which subfolder stands in for what.
+    """A new folder and, for root, namespaces around it, in which *mounts* says what subfolder stands in for what.
 
     With *own_network* bridges can be made there, but no TCP port of it is reached.
     """
 
     def __init__(self, host_name: str, mounts: Mapping[str, str], *, own_network: bool = False) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="vmwatch-", dir="/tmp"))  # a socket's path has 107 bytes at most
-        for name in mounts:
-            (self.folder / name).mkdir(parents=True)
         self.is_namespace = os.geteuid() == 0
         self._own_network = own_network
-        self._keeper = subprocess.Popen(
-            self._keeping(),
-            env={
-                "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
-                "FOLDER": str(self.folder),
-                "NAME": host_name,
-                "MOUNTS": " ".join(f"{self.folder / name}:{place}" for name, place in mounts.items()),
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self._wait_until_ready()
-
-    def _keeping(self) -> list[str]:
-        if not self.is_namespace:
-            return ["sh", "-euc", _WAIT + _END_WHO_NAMES_THE_FOLDER]
-        kinds = ["--mount", "--uts", "--pid", *(["--net"] if self._own_network else [])]
-        options = ["--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
-        return ["unshare", *kinds, *options, "sh", "-euc", _PRIVATE_FOLDERS + _WAIT + _END_THE_NAMESPACE]
-
-    def _wait_until_ready(self) -> None:
-        assert self._keeper.stdout is not None
-        if self._keeper.stdout.readline() != b"ready\n":
-            _, errors = self._keeper.communicate()
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise BedError(f"no private namespaces: {errors.decode(errors='replace')}")
+        self._keeper = self._keep_namespaces(host_name, mounts) if self.is_namespace else Keeper(folders=[*mounts])
+        self.folder = self._keeper.folder
         if self.is_namespace:
-            keeper = self._keeper.pid
-            self._first_pid = int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text())
+            children = Path(f"/proc/{self._keeper.pid}/task/{self._keeper.pid}/children")
+            self._first_pid = int(children.read_text())
+
+    def _keep_namespaces(self, host_name: str, mounts: Mapping[str, str]) -> Keeper:
+        return Keeper(
+            folders=[*mounts],
+            inside=[*_UNSHARE, *(["--net"] if self._own_network else [])],
+            first=_PRIVATE_FOLDERS,
+            last=_END_THE_NAMESPACE,
+            NAME=host_name,
+            MOUNTS=" ".join(f"{subfolder}:{place}" for subfolder, place in mounts.items()),
+        )
 
     def command(self, *command: str) -> list[str]:
         """Return what has to be run for *command* to find itself in the cell; it must be started while `entered`."""
         if not self.is_namespace:
             return [*command]
-        kinds = ("mnt", "uts", "net") if self._own_network else ("mnt", "uts")
-        options = {"mnt": "--mount", "uts": "--uts", "net": "--net"}
-        return ["nsenter", *(f"{options[kind]}=/proc/{self._first_pid}/ns/{kind}" for kind in kinds), *command]
+        kinds = {"mnt": "--mount", "uts": "--uts", **({"net": "--net"} if self._own_network else {})}
+        return ["nsenter", *(f"{option}=/proc/{self._first_pid}/ns/{kind}" for kind, option in kinds.items()), *command]
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -129,12 +106,7 @@ class Cell:
 
     def close(self) -> None:
         """End all that runs in the cell, and remove its folder."""
-        try:
-            self._keeper.communicate(timeout=PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.communicate()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._keeper.close()
 
 
 @contextmanager

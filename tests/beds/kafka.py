@@ -1,17 +1,15 @@
 """A real Apache Kafka broker (KRaft, one node), private to a test: killed, paused and started again where it was."""
 
-import shutil
 import socket
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Literal, Self
 
 from tests.beds.certificates import Authority
 from tests.beds.kafka_jars import fetch_jars
+from tests.beds.keeper import Keeper
 from tests.beds.program import BedError, Program, clean_environment, find, free_port
 from tests.beds.topics import Record, create_topic, read_all, read_until
 
@@ -79,7 +77,8 @@ class Broker:
         properties: Mapping[str, str] | None = None,
     ) -> None:
         java, jars = find("java", package="default-jre-headless"), fetch_jars()
-        self.folder = Path(tempfile.mkdtemp(prefix="vmwatch-kafka-", dir="/tmp"))
+        self._keeper = Keeper("kafka-")
+        self.folder = self._keeper.folder
         self._ports = {name: free_port() for name in ("PLAINTEXT", "CONTROLLER", *listeners)}
         settings = {**_SMALL, **self._addresses(), **_sasl(self._ports), **_tls(authority), **(properties or {})}
         self._properties = self.folder / "server.properties"
@@ -175,7 +174,7 @@ class Broker:
     def close(self) -> None:
         """End it; nothing of it is left."""
         self.process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._keeper.close()
 
 
 def _sasl(ports: Collection[str]) -> dict[str, str]:

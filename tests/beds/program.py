@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 PATIENCE_SECONDS = 60.0  # generous: continuous integration shares its cores
-_ADMINISTRATORS_PATH = os.defpath + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin"
+ADMINISTRATORS_PATH = ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin"
 _END_WITH_STARTER = ("setpriv", "--pdeathsig", "KILL")
 _HOMES = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
 _TAIL_BYTES = 4000
@@ -31,7 +31,7 @@ class BedError(Exception):
 
 def find(name: str, *, package: str) -> str:
     """Return the path of program *name*, or raise `NotInstalledError` with the Debian *package* that has it."""
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":" + _ADMINISTRATORS_PATH)
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ADMINISTRATORS_PATH)
     if path is None:
         raise NotInstalledError(f"{name} is not installed (Debian package {package})")
     return path
@@ -40,7 +40,7 @@ def find(name: str, *, package: str) -> str:
 def clean_environment(folder: Path, **more: str) -> dict[str, str]:
     """Return an environment that owes nothing to this user's: its homes are in *folder*."""
     homes = {name: str(folder) for name in _HOMES}
-    return {"PATH": os.environ.get("PATH", "") + ":" + _ADMINISTRATORS_PATH, "LANG": "C.UTF-8", **homes, **more}
+    return {"PATH": os.environ.get("PATH", "") + ADMINISTRATORS_PATH, "LANG": "C.UTF-8", **homes, **more}
 
 
 def free_port() -> int:
@@ -58,6 +58,14 @@ def until(question: Callable[[], Answer | None], what: str, *, seconds: float = 
             raise TimeoutError(f"{what}: not within {seconds:g} s")
         time.sleep(0.005)
     return answer
+
+
+def state_of_process(pid: int) -> str:
+    """Return the kernel's letter for what process *pid* does: R, S, T (stopped), Z (ended, unseen); empty if gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 class Program:
@@ -147,9 +155,17 @@ class Program:
             self.kill()
             raise BedError(f"{self.command[0]} did not stop within {seconds:g} s\n{self.tail()}") from None
 
+    def wait(self, *, seconds: float = PATIENCE_SECONDS) -> int:
+        """Wait until it has ended by itself, and return its exit status."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise BedError(f"{self.command[0]} still runs after {seconds:g} s\n{self.tail()}") from None
+
     def pause(self) -> None:
-        """Stop it from running, as a frozen machine would (SIGSTOP)."""
+        """Let it hang, as on a frozen machine (SIGSTOP), and wait until it does."""
         self.process.send_signal(signal.SIGSTOP)
+        until(lambda: state_of_process(self.pid) == "T", f"{self.command[0]} is paused")
 
     def resume(self) -> None:
         """Let it run again (SIGCONT)."""
