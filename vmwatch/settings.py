@@ -36,14 +36,14 @@ class HostSettings:
     """One hypervisor.
 
     *name* stands on every event of it; where it is empty, `vmwatch.config` takes the URI's host, else this machine's.
-    *read_only* is tried first where it is None.  *include* and *exclude* are globs on the names of domains.
+    *read_only* is tried first where it is None; *poll_interval* is as the driver needs it where it is None.  *include* and *exclude* are globs on the names of domains.
     """
 
     uri: str
     name: str = ""
     read_only: bool | None = None
     events: Literal["auto", "callbacks", "polling"] = "auto"
-    poll_interval: Interval = 5.0
+    poll_interval: Interval | None = None
     resync_interval: Interval = 60.0
     auth_file: Path | None = None
     include: tuple[str, ...] = ()

@@ -13,6 +13,10 @@ import libvirt
 import structlog
 
 from vmwatch.errors import HostError
+from vmwatch.source.drivers import refusal
+
+Open = Callable[[str], libvirt.virConnect]
+"""Opens a URI, as `open_libvirt` does."""
 
 KEEPALIVE_SECONDS = 5
 KEEPALIVE_COUNT = 3
@@ -33,6 +37,8 @@ _CURES = (
     ("No such file or directory", "install and start libvirtd (or virtqemud), or correct the socket in the URI"),
     ("Connection refused", "start libvirt's daemon there, and let it listen"),
     ("Unable to read from monitor", "look into the daemon's log"),
+    ("built without", "install a libvirt that was built with it (Debian's has ESX, VMware and OpenVZ)"),
+    ("Login failure", "correct user and password in the libvirt auth file that auth_file names"),
     ("certificate", "install the TLS certificates that libvirt's remote documentation lists"),
     ("resolve address", "correct the host's name in the URI"),
     ("No route to host", "check the network and the firewall"),
@@ -58,6 +64,9 @@ def without_credentials(uri: str) -> str:
 
 def open_libvirt(uri: str, *, read_only: bool | None = None, auth_file: Path | None = None) -> libvirt.virConnect:
     """Open *uri*: read-only, or in full, or (None) in full only where the driver has no read-only; HostError."""
+    refused = refusal(uri, libvirt.getVersion())
+    if refused:
+        raise HostError(refused)
     if auth_file is not None:
         uri += ("&" if "?" in uri else "?") + "authfile=" + quote(str(auth_file))
     try:
@@ -73,15 +82,15 @@ def open_libvirt(uri: str, *, read_only: bool | None = None, auth_file: Path | N
 
 
 class Connection:
-    """An open connection whose end is told to *closed*, with the reason, by a thread of libvirt's.
+    """An open *connection* whose end is told to *closed*, with the reason, by a thread of libvirt's.
 
-    Local drivers have neither keep-alive nor an end; they say so by error or by silence, and need none.
+    Drivers that run in our process have neither keep-alive nor an end; they say so by error or by silence.
+    *keeps_alive* says whether a call ends when its host is gone: else it may hang for ever.
     """
 
-    def __init__(
-        self, uri: str, closed: Callable[[str], None], *, read_only: bool | None, auth_file: Path | None
-    ) -> None:
-        self.libvirt = open_libvirt(uri, read_only=read_only, auth_file=auth_file)
+    def __init__(self, connection: libvirt.virConnect, closed: Callable[[str], None]) -> None:
+        self.libvirt = connection
+        self.keeps_alive = True
         self._deregister: list[Callable[[], object]] = []
         self._lock = threading.Lock()
         self._closed: Callable[[str], None] | None = closed
@@ -93,6 +102,7 @@ class Connection:
         except libvirt.libvirtError as error:
             if error.get_error_code() not in UNSUPPORTED:
                 raise host_error(error) from error
+            self.keeps_alive = False
         try:
             self.libvirt.registerCloseCallback(self._ended, None)
             self._deregister.append(self.libvirt.unregisterCloseCallback)
@@ -113,6 +123,10 @@ class Connection:
         """Call *register*, and before closing *deregister* with its answer; libvirt.libvirtError is the caller's."""
         number = register()
         self._deregister.append(lambda: deregister(number))
+
+    def at_close(self, call: Callable[[], object]) -> None:
+        """Have *call* made before closing."""
+        self._deregister.append(call)
 
     def close(self) -> None:
         """Deregister everything, then close; only when no call is under way, or libvirt touches freed memory."""

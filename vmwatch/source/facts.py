@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 import libvirt
 
 from vmwatch.events import HostConnected, Origin, Time
-
-DAEMON_SCHEMES = frozenset({"qemu", "xen", "lxc", "vz", "bhyve", "ch"})
-"""Drivers that live in a daemon, beside the drivers of networks, pools, devices and secrets."""
+from vmwatch.source.drivers import driver_of_uri, version_text
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -22,8 +20,8 @@ def is_local(uri: str) -> bool:
 def family_uri(uri: str, scheme: str | None) -> str | None:
     """Return the URI of the driver *scheme* on the same daemon host as *uri*; None where *uri* itself has it."""
     parts = urlsplit(uri)
-    driver, plus, transport = parts.scheme.partition("+")
-    if scheme is None or driver not in DAEMON_SCHEMES:
+    _driver, plus, transport = parts.scheme.partition("+")
+    if scheme is None or not driver_of_uri(uri).families:
         return None
     path = parts.path if parts.path in {"/system", "/session"} else "/system"
     return parts._replace(scheme=scheme + plus + transport, path=path).geturl()
@@ -44,8 +42,3 @@ def connected_event(connection: libvirt.virConnect, host: str, uri: str, *, loca
         libvirt_version=version,
         boot_id=BOOT_ID.read_text().strip() if local and BOOT_ID.exists() else None,
     )
-
-
-def version_text(number: int) -> str:
-    """Return libvirt's number of a version (1,000,000 x major + 1,000 x minor + release) as people write it."""
-    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"

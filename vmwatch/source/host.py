@@ -16,14 +16,17 @@ from vmwatch.pipeline import HostStatus, Publish
 from vmwatch.sample import HostSample
 from vmwatch.settings import HostSettings, MetadataLabel, ShowSettings, StatsSettings
 from vmwatch.source.callbacks import Callback
-from vmwatch.source.connection import Connection, host_error, open_libvirt, without_credentials
-from vmwatch.source.facts import connected_event, family_uri, is_local, version_text
-from vmwatch.source.line import Line, OpenLine, retired
-from vmwatch.source.listing import list_domains
+from vmwatch.source.connection import Connection, Open, host_error, open_libvirt, without_credentials
+from vmwatch.source.drivers import driver_of_type, driver_of_uri, version_text
+from vmwatch.source.facts import connected_event, family_uri, is_local
+from vmwatch.source.fallback import Fallback
+from vmwatch.source.line import OPENINGS_AT_ONCE, Line, OpenLine, retired
+from vmwatch.source.listing import Lister
 from vmwatch.source.loop import Gate, Mailbox
 from vmwatch.source.normalise import normalise
+from vmwatch.source.plan import plan
 from vmwatch.source.register import FAMILIES, Family, register
-from vmwatch.source.relist import RACE_SECONDS, Relisting
+from vmwatch.source.relist import Relisting
 from vmwatch.source.resync import Listing, stops_by_reboot
 from vmwatch.source.sampler import Sampler
 from vmwatch.state import KnownState
@@ -41,17 +44,24 @@ class Host:
         stats: StatsSettings,
         show: ShowSettings,
         metadata: Mapping[str, MetadataLabel] | None = None,
+        *,
+        turns: asyncio.Semaphore | None = None,
+        open: Open | None = None,  # noqa: A002 - libvirt's word
     ) -> None:
         self.name = settings.name
         self.uri = without_credentials(settings.uri)
-        self._settings = settings
+        self.settings = settings
         self._show = show
+        self._open_uri = open or self._open_as_set
+        self._turns = turns or asyncio.Semaphore(OPENINGS_AT_ONCE)
+        self._driver = driver_of_uri(settings.uri)
         self._publish: Publish
         self._known: KnownState
         self._mailbox: Mailbox
         self._relisting: Relisting | None = None
         self._takes_events = False
-        self._line = Line(self.name, open=self._open, watch=self._watch, lost=self._lost)
+        self._line = Line(self.name, open=self._open, watch=self._watch, lost=self._lost, turns=self._turns)
+        self._fallback = Fallback(stats.groups)
         self._sampler = Sampler(
             self.name,
             self.uri,
@@ -60,13 +70,17 @@ class Host:
             publish=lambda event: self._publish(event),
             watched=self._is_watched,
             metadata=metadata,
+            per_domain=self._fallback.record,
         )
         self._up = False
         self._status = HostStatus(host=self.name, uri=self.uri, up=False, since=now(), reason="not tried yet")
 
     def connect(self) -> libvirt.virConnect:
         """Open one more connection to this host; blocks; HostError."""
-        return open_libvirt(self._settings.uri, read_only=self._settings.read_only, auth_file=self._settings.auth_file)
+        return self._open_uri(self.settings.uri)
+
+    def _open_as_set(self, uri: str) -> libvirt.virConnect:
+        return open_libvirt(uri, read_only=self.settings.read_only, auth_file=self.settings.auth_file)
 
     def status(self) -> HostStatus:
         """Say how it stands with the connection that events come by."""
@@ -95,23 +109,24 @@ class Host:
             tasks.create_task(self._line.run())
             tasks.create_task(self._sampler.run())
             for family in FAMILIES:
-                uri = family_uri(self._settings.uri, family.scheme)
+                uri = family_uri(self.settings.uri, family.scheme)
                 if uri is not None:
                     tasks.create_task(self._family_line(family, uri).run())
 
     def _open(self, closed: Callable[[str], None]) -> Connection:
-        connection = Connection(
-            self._settings.uri, closed, read_only=self._settings.read_only, auth_file=self._settings.auth_file
-        )
+        connection = Connection(self.connect(), closed)
         gate = Gate(self._mailbox.put)
-        own = [family for family in FAMILIES if family_uri(self._settings.uri, family.scheme) is None]
+        own = [family for family in FAMILIES if family_uri(self.settings.uri, family.scheme) is None]
         taken = [self._register(connection, family, gate.put) for family in own]
         self._takes_events = taken[0] > 0
-        gate.open(connected_event(connection.libvirt, self.name, self.uri, local=is_local(self._settings.uri)))
+        event = connected_event(connection.libvirt, self.name, self.uri, local=is_local(self.settings.uri))
+        self._driver = driver_of_type(event.driver)
+        self._fallback.forget()
+        gate.open(event)
         return connection
 
     def _register(self, connection: Connection, family: Family, put: Callable[[Any], None]) -> int:
-        if self._settings.events == "polling" and family.name == "domain":
+        if self.settings.events == "polling" and family.name == "domain":
             return 0
         try:
             return register(connection, family, self.name, self.uri, put)
@@ -122,7 +137,7 @@ class Host:
         """Keep a connection of the *family*'s own: callbacks through the guests' daemon end when theirs restarts."""
 
         def open_family(closed: Callable[[str], None]) -> Connection:
-            connection = Connection(uri, closed, read_only=self._settings.read_only, auth_file=self._settings.auth_file)
+            connection = Connection(self._open_uri(uri), closed)
             self._register(connection, family, self._mailbox.put)
             return connection
 
@@ -136,23 +151,23 @@ class Host:
                 said.add(error.reason)
                 log.info("no events of this family for now", host=self.name, family=family.name, reason=error.reason)
 
-        return Line(f"{self.name} {family.name}", open=open_family, watch=watch, lost=lost)
+        return Line(f"{self.name} {family.name}", open=open_family, watch=watch, lost=lost, turns=self._turns)
 
     async def _watch(self, line: OpenLine) -> None:
-        async def look() -> Listing:
-            return await line.call(lambda connection: list_domains(connection, self.name, self.uri))
+        lister = Lister(self.name, self.uri, self._driver.look, self.connect)
+        line.connection.at_close(lister.close)
 
-        polling = not self._takes_events
+        async def look() -> Listing:
+            return await line.call(lister)
+
         self._relisting = Relisting(
             look,
             self._known,
             self._publish,
             is_watched=self._is_watched,
-            origin=Origin.POLLING if polling else Origin.RESYNC,
-            race_seconds=0.0 if polling else RACE_SECONDS,
+            plan=plan(self._driver, self.settings, takes_events=self._takes_events),
         )
-        interval = self._settings.poll_interval if polling else self._settings.resync_interval
-        listing = asyncio.create_task(self._relisting.run(interval))
+        listing = asyncio.create_task(self._relisting.run())
         learning = asyncio.create_task(self._learn_version(line))
         try:
             waits: set[asyncio.Future[Any]] = {listing, line.ended}
@@ -187,7 +202,7 @@ class Host:
             self._publish(event)
 
     def _is_watched(self, domain: str) -> bool:
-        include, exclude = self._settings.include, self._settings.exclude
+        include, exclude = self.settings.include, self.settings.exclude
         return (not include or any(fnmatchcase(domain, pattern) for pattern in include)) and not any(
             fnmatchcase(domain, pattern) for pattern in exclude
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -16,7 +17,12 @@ from vmwatch.threads import Worker
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 PATIENCE_SECONDS = 10.0  # an opening that takes longer is told; it goes on, since it cannot be cancelled
+ABANDON_SECONDS = 120.0  # then another one is tried beside it: the peer of this one may have gone without a word
+MOST_ABANDONED = 3  # at once, for one line: each holds a thread
+CALL_SECONDS = 30.0
 CLOSE_SECONDS = 1.0
+TURN_SECONDS = 1.0  # after this an opening gives up its turn: hosts that do not answer must not delay others
+OPENINGS_AT_ONCE = 8
 
 T = TypeVar("T")
 
@@ -35,12 +41,18 @@ class OpenLine:
         self._worker = worker
 
     async def call(self, function: Callable[[libvirt.virConnect], T]) -> T:
-        """Call *function* with the connection, in its thread; HostError where libvirt refuses or the line is lost."""
+        """Call *function* with the connection, in its thread; HostError where libvirt refuses or the line is lost.
+
+        Lost is also a line without keep-alive in which a call takes too long: nothing else would tell.
+        """
         call = self._worker.submit(lambda: function(self.connection.libvirt))
         waits: set[asyncio.Future[Any]] = {call, self.ended}
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        if not call.done():
+        seconds = None if self.connection.keeps_alive else CALL_SECONDS
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if self.ended.done() and not call.done():
             raise HostError(self.ended.result())
+        if not call.done():
+            raise no_answer(CALL_SECONDS)
         try:
             return call.result()
         except libvirt.libvirtError as error:
@@ -55,7 +67,7 @@ class OpenLine:
 class Line:
     """Keeps one connection: *open* makes it (in a thread of its own), *watch* uses it until it is lost.
 
-    *lost* is told every failure, also of an attempt.
+    *lost* is told every failure, also of an attempt.  Many lines take *turns* in opening.
     """
 
     def __init__(
@@ -65,12 +77,15 @@ class Line:
         open: Callable[[Callable[[str], None]], Connection],  # noqa: A002 - the field's word
         watch: Callable[[OpenLine], Awaitable[None]],
         lost: Callable[[HostError], None],
+        turns: asyncio.Semaphore,
     ) -> None:
         self.opened = 0
         self._name = name
         self._open = open
         self._watch = watch
         self._lost = lost
+        self._turns = turns
+        self._abandoned: set[asyncio.Future[Connection]] = set()
 
     async def run(self) -> None:
         """Open and watch, again and again, until cancelled."""
@@ -95,24 +110,61 @@ class Line:
         def closed(reason: str) -> None:  # called on libvirt's thread
             loop.call_soon_threadsafe(lambda: None if ended.done() else ended.set_result(reason))
 
-        connection = await self._patiently(worker, worker.submit(lambda: self._open(closed)))
+        opening = Opening(lambda: self._open(closed))
+        try:
+            connection = await self._patiently(worker, opening)
+        except BaseException:
+            opening.abandon()
+            worker.end()
+            raise
         self.opened += 1
         try:
             await self._watch(OpenLine(connection, worker, ended))
         finally:
             await _close(connection, worker)
 
-    async def _patiently(self, worker: Worker, opening: "asyncio.Future[Connection]") -> Connection:
-        try:
-            await asyncio.wait({opening}, timeout=PATIENCE_SECONDS)
-            if not opening.done():
-                self._lost(
-                    HostError(f"no answer for {PATIENCE_SECONDS:.0f} s", "check the network and the daemon there")
-                )
-            return await opening
-        except BaseException:
-            worker.end()
-            raise
+    async def _patiently(self, worker: Worker, opening: "Opening") -> Connection:
+        async with self._turns:
+            answer = worker.submit(opening)
+            await asyncio.wait({answer}, timeout=TURN_SECONDS)
+        await asyncio.wait({answer}, timeout=PATIENCE_SECONDS - TURN_SECONDS)
+        if not answer.done():
+            self._lost(no_answer(PATIENCE_SECONDS))
+            await asyncio.wait({answer}, timeout=ABANDON_SECONDS if len(self._abandoned) < MOST_ABANDONED else None)
+        if not answer.done():
+            self._abandoned.add(answer)
+            answer.add_done_callback(self._abandoned.discard)
+            answer.add_done_callback(lambda answer: answer.exception())  # nobody wants to know any more
+            raise no_answer(PATIENCE_SECONDS)
+        return answer.result()
+
+
+class Opening:
+    """Opens a connection, and closes it again where nobody waits for it any more."""
+
+    def __init__(self, open: Callable[[], Connection]) -> None:  # noqa: A002 - the field's word
+        self._open = open
+        self._lock = threading.Lock()
+        self._abandoned = False
+
+    def __call__(self) -> Connection:
+        """Open; blocks."""
+        connection = self._open()
+        with self._lock:
+            if not self._abandoned:
+                return connection
+        connection.close()
+        raise HostError("too late")
+
+    def abandon(self) -> None:
+        """Say that nobody waits."""
+        with self._lock:
+            self._abandoned = True
+
+
+def no_answer(seconds: float) -> HostError:
+    """Return what is told of a host that is silent."""
+    return HostError(f"no answer for {seconds:.0f} s", "check the network and the daemon there")
 
 
 async def _close(connection: Connection, worker: Worker) -> None:

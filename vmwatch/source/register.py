@@ -15,7 +15,6 @@ from vmwatch.events import Time
 from vmwatch.source.callbacks import POORER_TWINS, Callback
 from vmwatch.source.connection import UNSUPPORTED, Connection
 
-
 Put = Callable[[Callback], None]
 
 
@@ -67,7 +66,7 @@ def register(connection: Connection, family: Family, host: str, uri: str, put: P
 
     Raises libvirt.libvirtError when the connection itself fails.
     """
-    taken = 0
+    taken, refused = 0, {}
     for name, number in event_ids(family):
         try:
             _register(connection, family, number, _copier(family.name, name, host, uri, put))
@@ -75,7 +74,10 @@ def register(connection: Connection, family: Family, host: str, uri: str, put: P
         except libvirt.libvirtError as error:
             if error.get_error_code() not in {*UNSUPPORTED, libvirt.VIR_ERR_INVALID_ARG}:
                 raise
-            _say_once(family.name, name, str(error))
+            refused[name] = str(error)
+    if taken:
+        for name, reason in refused.items():
+            _say_once(family.name, name, reason)
     return taken
 
 

@@ -5,24 +5,25 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from vmwatch.events import DomainEvent, Event, Origin, State
+from vmwatch.events import DomainEvent, Event, State
 from vmwatch.fold import note_listing
 from vmwatch.pipeline import Publish
+from vmwatch.source.plan import Plan
 from vmwatch.source.resync import Listing, differences
 from vmwatch.state import KnownState
 from vmwatch.stream import now
 
-RACE_SECONDS = 1.0  # how long a listing waits for callbacks that were under way while it was made
 AGAIN_SECONDS = 5.0  # how far apart the two listings are that have to agree
 
 Look = Callable[[], Awaitable[Listing]]
 
 
 class Relisting:
-    """The listings of one host: *look* makes one; differences from *known* go to *publish*.
+    """The listings of one host, made by *look* as *plan* says; differences from *known* go to *publish*.
 
     libvirt cannot say what it changed silently, so a difference is believed when a second listing shows it too.  After
-    a gap there is nothing to wait for: the first listing tells at once.
+    a gap there is nothing to wait for, and where callbacks are incomplete or missing nothing better will come: there
+    the first listing tells at once.
     """
 
     def __init__(
@@ -32,15 +33,13 @@ class Relisting:
         publish: Publish,
         *,
         is_watched: Callable[[str], bool],
-        origin: Origin,
-        race_seconds: float,
+        plan: Plan,
     ) -> None:
         self._look = look
         self._is_watched = is_watched
         self._known = known
         self._publish = publish
-        self._origin = origin
-        self._race_seconds = race_seconds
+        self._plan = plan
         self._touched: set[str] = set()
         self._gap = asyncio.Event()
 
@@ -52,16 +51,16 @@ class Relisting:
         """Note that callbacks were lost: list at once."""
         self._gap.set()
 
-    async def run(self, interval_seconds: float) -> None:
+    async def run(self) -> None:
         """List now, some seconds later (a restarted daemon first shows dead guests), then every interval; HostError."""
         await self._tell_all()
-        pause_seconds = min(AGAIN_SECONDS, interval_seconds)
+        pause_seconds = min(AGAIN_SECONDS, self._plan.interval_seconds)
         while True:
-            if await self._gap_within(pause_seconds) or self._origin is Origin.POLLING:
+            if await self._gap_within(pause_seconds) or self._plan.at_once:
                 await self._tell_all()
             else:
                 await self._tell_agreed()
-            pause_seconds = interval_seconds
+            pause_seconds = self._plan.interval_seconds
 
     async def _gap_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
@@ -91,9 +90,9 @@ class Relisting:
     async def _differences(self) -> tuple[Listing, Sequence[Event]]:
         self._touched.clear()
         listing = await self._look()
-        await asyncio.sleep(self._race_seconds)
+        await asyncio.sleep(self._plan.race_seconds)
         skip = self._touched | self._unwatched(listing)
-        return listing, differences(self._known, listing, now=now(), origin=self._origin, skip=skip)
+        return listing, differences(self._known, listing, now=now(), origin=self._plan.origin, skip=skip)
 
     def _unwatched(self, listing: Listing) -> set[str]:
         """Return whom nobody watches: neither what is listed of them nor that they are no longer is told."""

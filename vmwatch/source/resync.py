@@ -28,11 +28,9 @@ from vmwatch.events import (
     lifecycle,
 )
 from vmwatch.source.arguments import clean
+from vmwatch.source.drivers import driver_of_type
 from vmwatch.state import KnownDomain, KnownHost, KnownState
 from vmwatch.words import word
-
-_IDS_MEAN_NOTHING = frozenset({"esx", "gsx", "vpx", "hyper-v", "hyperv", "vbox", "vmware", "openvz"})
-"""Drivers that invent ids for each listing; the others give a new one for each start."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -81,7 +79,7 @@ def differences(
     """
     host = known.hosts.get(listing.host) or KnownHost(name=listing.host)
     if trust_ids is None:
-        trust_ids = (host.driver or "").lower() not in _IDS_MEAN_NOTHING
+        trust_ids = host.driver is None or driver_of_type(host.driver).new_ids
     domains = known.domains.get(listing.host, {})
     listed = {one.uuid: one for one in reversed(listing.domains) if one.uuid not in skip}
     make = _Maker(host, listing.uri, now, origin)

@@ -1,0 +1,137 @@
+"""Statistics call by call, for drivers that have none in bulk: a record in the words of libvirt's bulk statistics.
+
+Called in the sampler's threads; everything blocks.  A call that the driver does not have is not made again; one that
+fails for a domain costs that domain these figures; what a driver is known to answer without knowing is left out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import libvirt
+
+from vmwatch.source.connection import UNSUPPORTED
+from vmwatch.source.drivers import Driver, driver_of_type
+from vmwatch.source.fallback_devices import Devices
+from vmwatch.source.sampler_reader import Record
+
+_GROUPS_OF = {
+    "CPUStats": "cpu",
+    "memoryStats": "balloon",
+    "vcpus": "vcpu",
+    "blockStats": "block",
+    "interfaceStats": "interface",
+}
+"""The calls, and the group of statistics that each belongs to; `info` belongs to several."""
+
+
+class Fallback:
+    """Reads one domain after the other, of one host: what belongs to *groups*."""
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        self._groups = frozenset(groups)
+        self._driver: Driver | None = None
+        self._lacking: frozenset[str] = frozenset()
+        self._devices = Devices()
+        self._read: Mapping[str, Callable[[libvirt.virDomain], Record]] = {
+            "info": _info,
+            "CPUStats": _cpu,
+            "memoryStats": _memory,
+            "vcpus": _vcpus,
+            "blockStats": partial(_blocks, self._devices),
+            "interfaceStats": partial(_interfaces, self._devices),
+        }
+
+    def forget(self) -> None:
+        """Ask anew what the host can: it may be another version of it."""
+        self._driver, self._lacking = None, frozenset()
+
+    def record(self, connection: libvirt.virConnect, domain: libvirt.virDomain) -> Record:
+        """Return what can be said of *domain*; libvirt.libvirtError where that is nothing."""
+        driver = self._driver = self._driver or driver_of_type(connection.getType())
+        record: Record = {}
+        failure: libvirt.libvirtError | None = None
+        for call in driver.calls:
+            if call in self._lacking or _GROUPS_OF.get(call, "state") not in {*self._groups, "state"}:
+                continue
+            try:
+                record |= self._read[call](domain)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN or not connection.isAlive():
+                    raise
+                if error.get_error_code() in UNSUPPORTED:
+                    self._lacking |= {call}
+                failure = failure or error
+        if "state.state" not in record:
+            record |= _state_or_raise(domain, failure)
+        return {key: value for key, value in record.items() if key not in driver.wrong and self._is_wanted(key)}
+
+    def _is_wanted(self, key: str) -> bool:
+        group = key.partition(".")[0]
+        return {"net": "interface"}.get(group, group) in self._groups or group == "state"
+
+
+def _state_or_raise(domain: libvirt.virDomain, failure: libvirt.libvirtError | None) -> Record:
+    """Return the state alone: a domain whose other figures cannot be read (OpenVZ's CPU time) still has one."""
+    try:
+        state, reason = domain.state()
+    except libvirt.libvirtError as error:
+        raise failure or error from None
+    return {"state.state": state, "state.reason": reason}
+
+
+def _info(domain: libvirt.virDomain) -> Record:
+    state, maximum_kib, current_kib, vcpus, cpu_nanoseconds = domain.info()
+    record = {"state.state": state, "balloon.maximum": maximum_kib, "balloon.current": current_kib}
+    more = {"vcpu.current": vcpus, "cpu.time": cpu_nanoseconds}
+    return record | {key: value for key, value in more.items() if value}  # 0 says nothing
+
+
+def _cpu(domain: libvirt.virDomain) -> Record:
+    (total,) = domain.getCPUStats(True)
+    return {f"cpu.{key.removeprefix('cpu_').removesuffix('_time')}": value for key, value in total.items()}
+
+
+_BALLOON_KEYS = {"actual": "current", "last_update": "last-update"}
+
+
+def _memory(domain: libvirt.virDomain) -> Record:
+    return {f"balloon.{_BALLOON_KEYS.get(key, key)}": value for key, value in domain.memoryStats().items()}
+
+
+def _vcpus(domain: libvirt.virDomain) -> Record:
+    record: Record = {}
+    for number, state, nanoseconds, _processor in domain.vcpus()[0]:
+        record[f"vcpu.{number}.state"] = state
+        if nanoseconds:
+            record[f"vcpu.{number}.time"] = nanoseconds
+    return record
+
+
+_BLOCK_KEYS = ("rd.reqs", "rd.bytes", "wr.reqs", "wr.bytes", "errors")
+_INTERFACE_KEYS = ("rx.bytes", "rx.pkts", "rx.errs", "rx.drop", "tx.bytes", "tx.pkts", "tx.errs", "tx.drop")
+
+
+def _blocks(devices: Devices, domain: libvirt.virDomain) -> Record:
+    return _by_device("block", devices.of(domain).disks, _BLOCK_KEYS, domain.blockStats)
+
+
+def _interfaces(devices: Devices, domain: libvirt.virDomain) -> Record:
+    return _by_device("net", devices.of(domain).interfaces, _INTERFACE_KEYS, domain.interfaceStats)
+
+
+def _by_device(kind: str, names: Sequence[str], keys: Sequence[str], call: Callable[[str], Sequence[int]]) -> Record:
+    """Ask for each device; one that fails has no figures, all that fail are a failure."""
+    record: dict[str, Any] = {f"{kind}.count": len(names)}
+    failure: libvirt.libvirtError | None = None
+    for number, name in enumerate(names):
+        try:
+            values = call(name)
+        except libvirt.libvirtError as error:
+            failure = error
+            continue
+        record[f"{kind}.{number}.name"] = name
+        record |= {f"{kind}.{number}.{key}": value for key, value in zip(keys, values, strict=False) if value >= 0}
+    if failure is not None and len(record) == 1:
+        raise failure
+    return record
