@@ -18,5 +18,5 @@ def test_every_exporter_that_is_listed_can_be_loaded() -> None:
 
 
 def test_an_unknown_type_is_told_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="there are .*json_log.*kafka.*prometheus"):
+    with pytest.raises(ConfigError, match=r"there are .*json_log.*kafka.*prometheus"):
         load_exporter("jsonlog")
