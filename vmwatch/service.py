@@ -8,8 +8,10 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -33,6 +35,7 @@ from vmwatch.web import Web
 
 GRACE_SECONDS = 3.0
 JOURNAL_GRACE_SECONDS = 1.0
+SWITCH_SECONDS = 0.0005  # a tenth of Python's: a thread that converts samples must not make the event loop late
 MEMORY_JOURNAL_BYTES = 16 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
@@ -217,7 +220,7 @@ def _matched(globs: Globs) -> Callable[[Event], bool]:
     return chooser(globs.type, globs.host, globs.domain)
 
 
-async def _cancelled(tasks: Sequence["asyncio.Task[None]"], seconds: float) -> None:
+async def _cancelled(tasks: Sequence["asyncio.Task[Any]"], seconds: float) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
@@ -234,6 +237,7 @@ async def serve(make: Make, *, keep_state: bool = True, started: Callable[[Seque
     Errors of the first *make*, and VmwatchError of a start, are the caller's; a later wrong configuration is logged and
     the old one kept.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
