@@ -9,6 +9,9 @@ import msgspec
 
 from vmwatch.events import EVENT_CLASSES, Event, Time
 
+SCHEMA = "urn:vmwatch:event:1"
+"""The wire form's name; the number is its version, which grows when a field or word goes or changes its meaning."""
+
 
 @lru_cache(maxsize=64)
 def _second(seconds: int) -> str:
