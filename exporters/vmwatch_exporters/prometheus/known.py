@@ -1,6 +1,7 @@
 """What is known of domains and what was counted, as lines of text: states, events, stops, durations."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate, islice
 from typing import TypeVar
 
@@ -57,25 +58,26 @@ def labels_of(host: str, static: str) -> Labels:
     return lambda name: f"{before}{escape(name)}{after}"
 
 
-def state_series(status: HostStatus, domains: Iterable[KnownDomain], static: str, naming: Naming) -> Iterator[Piece]:
+def state_series(status: HostStatus, domains: Sequence[KnownDomain], static: str, naming: Naming) -> Iterator[Piece]:
     """Yield what is known of a host's *domains*: while it is away, only that their state is unknown."""
-    known = [domain for domain in domains if domain.exists]
-    yield from _host_series(status, known, static, naming)
     labels = labels_of(status.host, static)
-    for some in _chunks({domain.name: domain for domain in known}.values()):
+    numbers: dict[State, int] = dict.fromkeys((state for state in State if state is not State.UNDEFINED), 0)
+    names: set[str] = set()
+    for chunk in _chunks(domains):
+        some = list({one.name: one for one in chunk if one.exists and one.name not in names}.values())
+        names.update(one.name for one in some)
         yield from _states(some if status.up else [], some, labels, naming)
         if status.up:
             yield from _times(some, labels, naming)
+        for one in some:
+            numbers[one.state] += 1
+    if status.up:
+        yield from _host_series(status.host, numbers, static, naming)
 
 
-def _host_series(status: HostStatus, known: Sequence[KnownDomain], static: str, naming: Naming) -> Iterator[Piece]:
-    if not status.up:
-        return
-    host = f'host="{escape(status.host)}"'
-    numbers: dict[State, int] = dict.fromkeys((state for state in State if state is not State.UNDEFINED), 0)
-    for domain in known:
-        numbers[domain.state] += 1
-    yield from plain_series(naming, _DOMAINS, [(host + static, len(known))])
+def _host_series(name: str, numbers: Mapping[State, int], static: str, naming: Naming) -> Iterator[Piece]:
+    host = f'host="{escape(name)}"'
+    yield from plain_series(naming, _DOMAINS, [(host + static, sum(numbers.values()))])
     counted = [(f'{host},state="{state}"{static}', number) for state, number in numbers.items()]
     yield from plain_series(naming, _HOST_DOMAINS, counted)
 
@@ -105,24 +107,23 @@ def counter_series(host: str, counters: Mapping[str, DomainCounters], static: st
     labels = labels_of(host, static)
     for some in _chunks(counters.items()):
         named = [(labels(name), one) for name, one in some]
-        events = [
-            (f'{who},event="{_event(key)}",detail="{_detail(key)}"', number)
-            for who, one in named
-            for key, number in one.events.items()
-        ]
+        events = [(who + _event_and_detail(key), number) for who, one in named for key, number in one.events.items()]
         yield from plain_series(naming, _EVENTS, events)
         stops = [(f'{who},cause="{escape(cause)}"', n) for who, one in named for cause, n in one.stops.items()]
         yield from plain_series(naming, _STOPS, stops)
-        last = [(f'{who},event="{_event(key)}"', time / 1e9) for who, one in named for key, time in one.last.items()]
+        last = [(who + _event(key), time / 1e9) for who, one in named for key, time in one.last.items()]
         yield from plain_series(naming, _LAST, last)
 
 
+@lru_cache(maxsize=4096)
+def _event_and_detail(key: str) -> str:
+    event, _, detail = key.partition(" ")
+    return f'{_event(event)},detail="{escape(detail)}"'
+
+
+@lru_cache(maxsize=4096)
 def _event(key: str) -> str:
-    return escape(key.partition(" ")[0].removeprefix("domain."))
-
-
-def _detail(key: str) -> str:
-    return escape(key.partition(" ")[2])
+    return f',event="{escape(key.removeprefix("domain."))}"'
 
 
 def duration_series(host: KnownHost, static: str, naming: Naming) -> Iterator[Piece]:
@@ -142,6 +143,6 @@ def duration_series(host: KnownHost, static: str, naming: Naming) -> Iterator[Pi
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    these = iter(list(items))
+    these = iter(list(items))  # a copy: others change them between two pieces
     while some := list(islice(these, CHUNK)):
         yield some

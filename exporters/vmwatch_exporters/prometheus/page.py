@@ -1,15 +1,15 @@
 """The page: everything known, counted and measured, put together in slices that hold up nobody else."""
 
 import asyncio
-import gzip
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from vmwatch.counters import DomainCounters
 from vmwatch.events import Domain
 from vmwatch.pipeline import HostStatus, Watch
 from vmwatch.sample import HostSample, Metric
@@ -25,8 +25,11 @@ SLICE_SECONDS = 0.0007
 """After this long others have their turn."""
 
 _STREAM_BYTES = 256 * 1024
+_GZIP = 31  # zlib's largest window, in gzip's wrapping
 
-Sheet = dict[str, tuple[Metric, list[str]]]
+T = TypeVar("T")
+
+Sheet = dict[str, tuple[Metric, list[bytes]]]
 """Lines of text by the name of their metric."""
 
 
@@ -42,8 +45,9 @@ class Page:
         self._naming = naming
         self._without = without
         self._keep_gone_seconds = keep_gone_seconds
-        self._static = static_labels(watch.labels)
-        self._ourselves = Ourselves(watch, self._static, naming.exported)
+        static = static_labels(watch.labels)
+        self._static_text = "".join(f",{name}" for name in [labels_text(static.items())] if name)
+        self._ourselves = Ourselves(watch, static, naming.exported)
         self._lock = asyncio.Lock()
         self._written: dict[str, tuple[object, Sheet]] = {}
         self._render_seconds = 0.0
@@ -58,7 +62,7 @@ class Page:
         pieces = await self.render(wanted)
         headers = {"content-type": wanted.form.value}
         if wanted.gzip:
-            pieces = [await asyncio.to_thread(_compressed, pieces)]
+            pieces = await asyncio.to_thread(_compressed, pieces)
             headers["content-encoding"] = "gzip"
         headers["content-length"] = str(sum(map(len, pieces)))
         return StreamingResponse(_stream(pieces), headers=headers)
@@ -80,22 +84,22 @@ class Page:
 
     async def _sheet(self, status: HostStatus, sample: HostSample | None) -> list[Sheet]:
         host, known = status.host, self._watch.known()
-        static = "".join(f",{text}" for text in [labels_text(self._static.items())] if text)
-        counters = {name: one for name, one in self._watch.counters().get(host, {}).items() if self._shown(one)}
+        version = (status.up, self._version(), await self._expired(host))
         domains = list(known.domains.get(host, {}).values())
+        counters = {name: one for name, one in self._watch.counters().get(host, {}).items() if name not in version[2]}
 
         def told() -> Iterator[Piece]:
-            yield from state_series(status, domains, static, self._naming)
-            yield from counter_series(host, counters, static, self._naming)
+            yield from state_series(status, domains, self._static_text, self._naming)
+            yield from counter_series(host, counters, self._static_text, self._naming)
             if host in known.hosts:
-                yield from duration_series(known.hosts[host], static, self._naming)
+                yield from duration_series(known.hosts[host], self._static_text, self._naming)
 
-        sheets = [await self._unless_written(f"told {host}", (status.up, len(counters), self._version()), told)]
+        sheets = [await self._unless_written(f"told {host}", version, told)]
         if sample is not None and status.up:
-            gone = self._gone(sample)
+            gone = await self._gone(sample)
 
             def measured() -> Iterator[Piece]:
-                return sample_series(sample, self._naming, self._static, self._without, gone)
+                return sample_series(sample, self._naming, self._static_text, self._without, gone)
 
             sheets.append(await self._unless_written(f"measured {host}", (sample, gone), measured))
         return sheets
@@ -104,50 +108,61 @@ class Page:
         journal = self._watch.journal()
         return (sum(self._watch.told().values()), journal.position, journal.writable)
 
-    def _shown(self, counters: DomainCounters) -> bool:
-        return counters.gone is None or time.time_ns() - counters.gone < self._keep_gone_seconds * 1e9
+    async def _expired(self, host: str) -> frozenset[str]:
+        """Return the names whose counters have been kept for long enough after their domain went."""
+        oldest = time.time_ns() - self._keep_gone_seconds * 1e9
+        counters = self._watch.counters().get(host, {})
+        return frozenset(
+            [
+                name
+                async for name, one in _in_slices(list(counters.items()))
+                if one.gone is not None and one.gone <= oldest
+            ]
+        )
 
-    def _gone(self, sample: HostSample) -> frozenset[str]:
+    async def _gone(self, sample: HostSample) -> frozenset[str]:
+        """Return the uuids of domains of *sample* that are not what they were."""
         known = self._watch.known()
         host = known.hosts.get(sample.host)
         listed = host is not None and host.listed
-        domains = ((one.domain, known.domain(sample.host, one.domain.uuid)) for one in sample.domains)
-        return frozenset(domain.uuid for domain, now in domains if not _lives(domain, now, listed=listed))
+        domains = _in_slices((one.domain, known.domain(sample.host, one.domain.uuid)) for one in sample.domains)
+        return frozenset([domain.uuid async for domain, now in domains if not _lives(domain, now, listed=listed)])
 
     async def _unless_written(self, name: str, key: object, series: Callable[[], Iterable[Piece]]) -> Sheet:
         written = self._written.get(name)
         if written is not None and written[0] == key:
             return written[1]
         sheet: Sheet = {}
-        began = time.perf_counter()
-        for metric, text in series():
+        async for metric, text in _in_slices(series()):
             if text:
-                sheet.setdefault(metric.name, (metric, []))[1].append(text)
-            if time.perf_counter() - began > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                began = time.perf_counter()
+                sheet.setdefault(metric.name, (metric, []))[1].append(text.encode("utf-8", "replace"))
         self._written[name] = (key, sheet)
         return sheet
 
     async def _assemble(self, sheets: Iterable[Sheet], wanted: Wanted) -> list[bytes]:
         families: Sheet = {}
-        for sheet in sheets:
-            for name, (metric, texts) in sheet.items():
-                if wanted.includes(metric.group):
-                    families.setdefault(name, (metric, []))[1].extend(texts)
+        async for name, (metric, texts) in _in_slices(item for sheet in sheets for item in sheet.items()):
+            if wanted.includes(metric.group):
+                families.setdefault(name, (metric, []))[1].extend(texts)
         pieces: list[bytes] = []
-        began = time.perf_counter()
-        for name in sorted(families):
+        async for name in _in_slices(sorted(families)):
             metric, texts = families[name]
-            pieces.append((header(metric, wanted.form) + "".join(texts)).encode("utf-8", "replace"))
-            if time.perf_counter() - began > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                began = time.perf_counter()
+            pieces += (header(metric, wanted.form).encode(), *texts)
         if wanted.includes("vmwatch"):
             pieces.append(self._ourselves.text(wanted.form, wanted.hosts).encode("utf-8", "replace"))
         if wanted.form is Format.OPENMETRICS:
             pieces.append(b"# EOF\n")
         return pieces
+
+
+async def _in_slices(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield *items*, and let others have their turn after each slice; *items* must be nobody else's to change."""
+    began = time.perf_counter()
+    for item in items:
+        yield item
+        if time.perf_counter() - began > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
 
 
 def _lives(domain: Domain, now: KnownDomain | None, *, listed: bool) -> bool:
@@ -159,8 +174,9 @@ def _lives(domain: Domain, now: KnownDomain | None, *, listed: bool) -> bool:
     return now.state.active and now.id in (None, domain.id)
 
 
-def _compressed(pieces: Sequence[bytes]) -> bytes:
-    return gzip.compress(b"".join(pieces), compresslevel=1, mtime=0)
+def _compressed(pieces: Sequence[bytes]) -> list[bytes]:
+    compressor = zlib.compressobj(level=1, wbits=_GZIP)
+    return [*(compressor.compress(piece) for piece in pieces), compressor.flush()]
 
 
 async def _stream(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
