@@ -170,6 +170,11 @@ def test_two_hosts_of_one_name_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, text).startswith("vmwatch.toml:3: libvirt[1].name: ")
 
 
+def test_two_uris_of_one_name_are_refused_by_the_name_of_their_flag() -> None:
+    with pytest.raises(ConfigError, match=r"^--libvirt\.uri: qemu:///system and lxc:///system would both be called"):
+        load(Flags(uris=("qemu:///system", "lxc:///system")))
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read: No such file"):
         load(Flags(config_file=tmp_path / "absent.toml"))

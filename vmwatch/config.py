@@ -143,6 +143,9 @@ def _hosts(listed: Sequence[HostSettings], uris: Sequence[str]) -> tuple[HostSet
     first: dict[str, int] = {}
     for index, host in enumerate(named):
         other = first.setdefault(host.name, index)
+        if other != index and uris:
+            both = f"{named[other].uri} and {host.uri}"
+            raise ConfigError(f'--libvirt.uri: {both} would both be called "{host.name}"; name them in a configuration')
         if other != index:
             raise WrongKeyError(
                 Place(("libvirt", index, "name")),
@@ -197,8 +200,6 @@ def _log(log: LogSettings, flags: Flags) -> LogSettings:
 def _check_labels(labels: Mapping[str, Any], place: Place) -> None:
     for label in labels:
         if not _LABEL.fullmatch(label):
-            raise WrongKeyError(
-                place / label, "expected a label's name: letters, digits and _"
-            )
+            raise WrongKeyError(place / label, "expected a label's name: letters, digits and _")
         if label in _RESERVED_LABELS:
             raise WrongKeyError(place / label, "this label is vmwatch's own: expected another name")

@@ -9,9 +9,17 @@ from tests.commands.program import ANY_PORT, TEST_DRIVER, run
 def test_what_works_is_said_to_work(tmp_path: Path) -> None:
     told = run(tmp_path, "check", TEST_DRIVER, ANY_PORT)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert all(line.startswith("ok ") for line in told.stdout.splitlines())
-    assert "TEST, libvirt " in told.stdout
+    assert all(line.startswith(("ok ", "   ")) for line in told.stdout.splitlines())
+    assert "libvirt's test driver, libvirt " in told.stdout
+    assert "events: callbacks, listed every 60 s" in told.stdout
+    assert "statistics: in bulk (state, iothread)" in told.stdout
     assert f"state directory {tmp_path}/state: can be used" in told.stdout
+
+
+def test_what_a_driver_does_not_give_is_said(tmp_path: Path) -> None:
+    (tmp_path / "vmwatch.toml").write_text('[[libvirt]]\nuri = "test:///default"\nevents = "polling"\n')
+    told = run(tmp_path, "check", "--config.file=vmwatch.toml", ANY_PORT)
+    assert "events: none asked for, so listed every 5 s" in told.stdout
 
 
 def test_what_would_fail_is_said_with_its_cure(tmp_path: Path) -> None:

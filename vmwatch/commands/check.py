@@ -13,7 +13,8 @@ from vmwatch.errors import VmwatchError
 from vmwatch.logs import configure
 from vmwatch.pipeline import Tried
 from vmwatch.settings import ExporterSettings, HostSettings, Settings
-from vmwatch.source.probe import probe
+from vmwatch.source.plan import plan
+from vmwatch.source.probe import Found, probe
 from vmwatch.terminal import printable
 from vmwatch.web import Web
 
@@ -41,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     failed = False
     print(f"ok      configuration: {arguments.config_file or 'none, so defaults'}")
     for finding in _findings(settings):
-        print(f"{'ok' if finding.good else 'FAILED':<7} {printable(f'{finding.thing}: {finding.text}')}", flush=True)
+        first, *more = (printable(line) for line in f"{finding.thing}: {finding.text}".splitlines())
+        print(f"{'ok' if finding.good else 'FAILED':<7} {first}", *more, sep="\n", flush=True)
         failed = failed or not finding.good
     return 1 if failed else 0
 
@@ -60,14 +62,26 @@ def _host(settings: HostSettings) -> Finding:
         found = probe(settings)
     except VmwatchError as error:
         return Finding(False, thing, str(error))
-    polled = settings.events == "polling" or not found.events
-    events = f"no events, so asked every {settings.poll_interval:g} s" if polled else "events"
-    statistics = "bulk statistics" if found.bulk_statistics else "no bulk statistics, so single calls for each domain"
+    number = f"{found.domains} domain{'' if found.domains == 1 else 's'}"
     return Finding(
-        True,
-        thing,
-        f"{found.driver}, libvirt {found.libvirt_version}, {found.domains} domains; {events}; {statistics}",
+        True, thing, f"{found.driver.name}, libvirt {found.libvirt_version}, {number}{_gives(settings, found)}"
     )
+
+
+def _gives(settings: HostSettings, found: Found) -> str:
+    """Say what the host's driver gives and does not give, a line for each."""
+    driver = found.driver
+    watched = plan(driver, settings, takes_events=found.takes_events)
+    every = f"listed every {watched.interval_seconds:g} s"
+    without = "none asked for" if found.takes_events else "none told by the driver"
+    events = f"callbacks, {every}" if watched.events else f"{without}, so {every}"
+    groups = f"in bulk ({', '.join(driver.bulk) or 'as the driver says'})"
+    calls = f"by calls for each domain ({', '.join(driver.calls)})"
+    lines = [f"events: {events}", f"statistics: {groups if found.has_bulk_statistics else calls}"]
+    if watched.events and driver.missing:
+        lines.append(f"without events: {driver.missing}")
+    lines += [f"not told: {figure} ({why})" for figure, why in driver.wrong.items()]
+    return "".join(f"\n          {line}" for line in lines)
 
 
 async def _exporter(settings: ExporterSettings) -> Finding:

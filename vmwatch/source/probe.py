@@ -10,6 +10,7 @@ import msgspec
 from vmwatch.errors import HostError
 from vmwatch.settings import HostSettings
 from vmwatch.source.connection import UNSUPPORTED, host_error, open_libvirt, without_credentials
+from vmwatch.source.drivers import Driver, driver_of_type, refusal
 from vmwatch.source.facts import connected_event
 from vmwatch.source.loop import start_event_loop
 
@@ -17,13 +18,13 @@ ANSWER_SECONDS = 15.0
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a host said: *driver*, its version, how many *domains*, and whether it has events and bulk statistics."""
+    """What a host said: its *driver*, how many *domains* it has, whether it takes the registration of events."""
 
-    driver: str
+    driver: Driver
     libvirt_version: str
     domains: int
-    events: bool
-    bulk_statistics: bool
+    takes_events: bool
+    has_bulk_statistics: bool
 
 
 def probe(settings: HostSettings, seconds: float = ANSWER_SECONDS) -> Found:
@@ -41,6 +42,9 @@ def probe(settings: HostSettings, seconds: float = ANSWER_SECONDS) -> Found:
 
 
 def _found(settings: HostSettings) -> Found | HostError:
+    refused = refusal(settings.uri, libvirt.getVersion())
+    if refused:
+        return HostError(refused)
     try:
         connection = open_libvirt(settings.uri, read_only=settings.read_only, auth_file=settings.auth_file)
     except HostError as error:
@@ -48,11 +52,11 @@ def _found(settings: HostSettings) -> Found | HostError:
     try:
         event = connected_event(connection, settings.name, without_credentials(settings.uri), local=False)
         return Found(
-            driver=event.driver or "unknown",
+            driver=driver_of_type(event.driver),
             libvirt_version=event.libvirt_version or "unknown",
             domains=len(connection.listAllDomains()),
-            events=_has(lambda: _register(connection)),
-            bulk_statistics=_has(lambda: connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)),
+            takes_events=_has(lambda: _register(connection)),
+            has_bulk_statistics=_has(lambda: connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)),
         )
     except libvirt.libvirtError as error:
         return host_error(error)
