@@ -1,7 +1,11 @@
 import json
+import re
 
+import pytest
+
+from vmwatch.asyncapi import asyncapi
 from vmwatch.encode import encode
-from vmwatch.events import Domain, DomainSampled, HostConnected, Origin, ShutdownFinished, State, Time
+from vmwatch.events import Domain, DomainSampled, Event, HostConnected, Origin, ShutdownFinished, State, Time
 from vmwatch_exporters.kafka.records import binary_record, structured_record
 
 GUEST = Domain("c7a5fdbd-edaf-9455-926a-d65c16db1809", "web-1", 3)
@@ -51,6 +55,24 @@ def test_a_structured_record_is_the_whole_cloudevent_and_says_the_same() -> None
     assert {f"ce_{name}": value.encode() for name, value in told.items()} == headers
     assert dict(record.headers)["content-type"] == b"application/cloudevents+json; charset=UTF-8"
     assert record.key == GUEST.uuid.encode()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        shutdown_finished(),
+        HostConnected(id="8d3f-1", sequence=1, time=TIME, host="kvm-1", origin=Origin.VMWATCH),
+        DomainSampled(time=TIME, host="h", origin=Origin.VMWATCH, domain=GUEST, state=State.RUNNING, values={}),
+    ],
+    ids=lambda event: event.type,
+)
+def test_the_headers_are_those_of_the_asyncapi_document(event: Event) -> None:
+    described = asyncapi()["components"]["messages"][type(event).__name__]["headers"]
+    headers = {name: value.decode() for name, value in binary_record(event, "vmwatch.events").headers}
+    assert headers.keys() == set(described["required"]) == described["properties"].keys()
+    for name, value in headers.items():
+        assert described["properties"][name].get("const", value) == value
+        assert re.search(described["properties"][name].get("pattern", ""), value)
 
 
 def test_an_event_about_no_domain_is_keyed_by_its_host_and_has_no_subject() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from tests.fakes import FakeWatch, started
+from vmwatch.asyncapi import asyncapi
 from vmwatch.events import (
     Domain,
     DomainSampled,
@@ -21,7 +22,7 @@ from vmwatch.events import (
 from vmwatch.fold import fold, note_listing
 from vmwatch.pipeline import HostStatus
 from vmwatch_exporters.kafka.records import Record
-from vmwatch_exporters.kafka.state import States
+from vmwatch_exporters.kafka.state import DomainState, States
 
 UUID = "00000000-0000-4000-8000-000000000001"
 OTHER = "00000000-0000-4000-8000-000000000002"
@@ -86,6 +87,12 @@ def test_a_domain_has_one_record_with_its_whole_state_after_the_last_event_of_a_
             "labels": {"site": "north"},
         }
     }
+
+
+def test_a_state_has_the_fields_of_the_asyncapi_document() -> None:
+    described = asyncapi()["components"]["schemas"]["DomainState"]
+    assert list(DomainState.__struct_fields__) == list(described["properties"])
+    assert [field.name for field in msgspec.structs.fields(DomainState) if field.required] == described["required"]
 
 
 def test_a_domain_that_has_gone_has_a_null_value() -> None:
