@@ -120,7 +120,10 @@ class TestCounters:
         assert counters(story).gone is None
         assert counted(story)["started booted"] == 2
         story.say("STOPPED/DESTROYED", id=-1)
-        story.say("DEFINED/ADDED", name="next", id=-1, after=4000)
+        story.say("DEFINED/ADDED", name="next", id=-1, after=3599)
+        story.say("UNDEFINED/REMOVED", name="next", id=-1, after=0)
+        assert "web" in story.known.counters["h1"]
+        story.say("UNDEFINED/REMOVED", name="last", id=-1)
         assert "web" not in story.known.counters["h1"]
 
     def test_a_rename_begins_new_counters_and_ends_the_old(self) -> None:
@@ -190,13 +193,20 @@ class TestMemory:
         story.say("DEFINED/UPDATED", name="next", id=-1)
         assert story.known.domain("h1", uuid_of("web")) is None
 
+    def test_a_domain_of_which_only_the_end_was_heard_is_forgotten_too(self) -> None:
+        story = Story()
+        story.say("UNDEFINED/REMOVED", id=-1)
+        assert counters(story).gone is not None
+        story.say("DEFINED/ADDED", name="next", id=-1, after=601)
+        assert story.known.domain("h1", uuid_of("web")) is None
+
     def test_a_domain_that_came_back_is_kept(self) -> None:
         story = Story()
         for _ in range(2):
             story.boot(define=False)
             story.say("STOPPED/DESTROYED", id=-1)
         story.boot(define=False)
-        story.say("DEFINED/ADDED", name="next", id=-1, after=4000)
+        story.say("DEFINED/ADDED", name="next", id=-1, after=601)
         assert story.domain().state == "running"
 
     def test_since_started_and_id_follow_the_state(self) -> None:

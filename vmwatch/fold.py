@@ -59,7 +59,7 @@ def _fold_domain_event(known: KnownState, event: DomainEvent) -> None:
         change = _CHANGES.get(type(event))
         if change is not None:
             change(known, domain, event)
-    if (domain.name if domain.exists else None) != old_name:
+    if before is None or (domain.name if domain.exists else None) != old_name:
         _came_or_went(known, event, domain, old_name)
     count(known, event)
 
@@ -67,12 +67,13 @@ def _fold_domain_event(known: KnownState, event: DomainEvent) -> None:
 def _came_or_went(known: KnownState, event: DomainEvent, domain: KnownDomain, old_name: str | None) -> None:
     gone = known.gone(event.host)
     gone.pop(domain.uuid, None)
-    if old_name is not None:
-        mark_gone(known, event.host, old_name, event.time)
     if domain.exists:
         mark_there(known, event.host, domain.name)
     else:
         gone[domain.uuid] = event.time
+        mark_gone(known, event.host, domain.name, event.time)
+    if old_name is not None and old_name != domain.name:
+        mark_gone(known, event.host, old_name, event.time)
 
 
 def _discovered(_known: KnownState, domain: KnownDomain, event: Discovered) -> None:
@@ -86,6 +87,8 @@ def _discovered(_known: KnownState, domain: KnownDomain, event: Discovered) -> N
 def _rebooted(_known: KnownState, domain: KnownDomain, event: device.Rebooted) -> None:
     if domain.state is State.CRASHED:
         domain.evidence.crash_restarted = event.time
+    if event.domain.id is not None:
+        domain.id = event.domain.id  # a container that reboots is a new process, and yet was not stopped
     if not event.duplicate:
         domain.rebooted = event.time
 

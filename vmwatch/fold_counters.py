@@ -107,17 +107,16 @@ def _observe(known: KnownState, host: str, name: str, seconds: float | None) -> 
 def mark_there(known: KnownState, host: str, name: str) -> None:
     """Note that a domain called *name* exists: it has counters from now on, at zero if it had none."""
     known.change_counters(host, name).gone = None
-    _forget_long_gone(known, host)
 
 
 def mark_gone(known: KnownState, host: str, name: str, at: Time) -> None:
     """Note that a domain called *name* has gone; its counters stay for a while, unless another has the same name."""
     if not any(domain.name == name and domain.exists for domain in known.domains[host].values()):
         known.change_counters(host, name).gone = at
+    _forget_long_gone(known, host, at)
 
 
-def _forget_long_gone(known: KnownState, host: str) -> None:
-    at = known.hosts[host].time
+def _forget_long_gone(known: KnownState, host: str, at: Time) -> None:
     for name, counters in list(known.counters[host].items()):
         if counters.gone is not None and at.since(counters.gone) > KEEP_GONE_COUNTERS_SECONDS:
             known.forget_counters(host, name)

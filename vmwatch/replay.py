@@ -45,7 +45,7 @@ class RecordedLine(msgspec.Struct):
     domain: str | None = None
     family: str = "domain"
     object: str | None = None
-    id: int = -1
+    id: int | None = None
     args: list[Any] | None = None
 
 
@@ -100,7 +100,9 @@ def _parse(text: str | bytes, number: int) -> RecordedLine | None:
         line = msgspec.convert(told, RecordedLine)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise VmwatchError(f"line {number}: no recorded callback: {error}") from None
-    if not line.host or (event != LOST and line.domain is None and line.object is None):
+    if event == LOST:
+        return line if line.host else None
+    if not line.host or (line.domain is None and line.object is None):
         raise VmwatchError(f"line {number}: no recorded callback: expected host, and domain or object")
     return line
 
@@ -114,7 +116,7 @@ def _callback(line: RecordedLine, uuids: dict[str, str], renamed: dict[str, str]
         name=line.event,
         object_uuid=_object_uuid(line, name) if line.family != "domain" else _domain_uuid(line, name, uuids, renamed),
         object_name=name,
-        object_id=line.id,
+        object_id=-1 if line.id is None else line.id,
         arguments=tuple(line.args or ()),
         time=_time(line),
     )
