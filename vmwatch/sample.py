@@ -133,5 +133,10 @@ def _nested(rows: Sequence[Row]) -> tuple[dict[str, Number], dict[str, dict[str,
         if row.columns.columns[0].metric.kind is Kind.INFO:
             continue  # descriptions change seldom and are no figures
         into = values if not row.labels else devices.setdefault(row.columns.of, {}).setdefault("/".join(row.labels), {})
-        into.update(zip((column.key for column in row.columns.columns), row.values, strict=True))
+        into.update(zip(_keys(row.columns), row.values, strict=True))
     return values, devices
+
+
+@lru_cache(maxsize=4096)
+def _keys(columns: Columns) -> tuple[str, ...]:
+    return tuple(column.key for column in columns.columns)

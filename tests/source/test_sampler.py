@@ -259,6 +259,25 @@ async def test_a_guest_that_dies_while_it_hangs_is_gone(shared_libvirtd: Libvirt
 
 
 @pytest.mark.real
+async def test_guests_that_come_and_go_meanwhile_harm_no_sample(shared_libvirtd: Libvirtd, rom: Path) -> None:
+    def come_and_go(name: str) -> None:
+        with shared_libvirtd.connection() as connection:
+            for _ in range(4):
+                end(start(connection, Guest(name=name, rom=rom)))
+
+    with guests(shared_libvirtd, rom, "stays") as _:
+        async with sampling(shared_libvirtd.uri) as sampled:
+            await sampled.sample()
+            churn = asyncio.gather(*(asyncio.to_thread(come_and_go, f"comes-{number}") for number in range(3)))
+            while not churn.done():
+                assert "stays" not in late(await sampled.sample())
+            await churn
+            sample = await sampled.sample()
+            assert (late(sample), "stays" in by_name(sample)) == ([], True)
+            assert sampled.events.empty()
+
+
+@pytest.mark.real
 async def test_a_daemon_that_hangs_holds_up_no_sample(libvirtd: Libvirtd, rom: Path) -> None:
     with guests(libvirtd, rom, "held-1"):
         async with sampling(libvirtd.uri) as sampled:

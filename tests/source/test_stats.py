@@ -36,6 +36,47 @@ _SHARED_BY_THREE_EXPORTERS = {
     "libvirt_domain_interface_stats_transmit_drops_total",
 }
 
+_OF_THE_INOVEX_EXPORTER = {  # 2.5.0: all that it reads from bulk statistics
+    "libvirt_domain_memory_stats_current_balloon_bytes",
+    "libvirt_domain_memory_stats_maximum_bytes",
+    "libvirt_domain_memory_stats_swap_in_bytes",
+    "libvirt_domain_memory_stats_swap_out_bytes",
+    "libvirt_domain_memory_stats_major_fault_total",
+    "libvirt_domain_memory_stats_minor_fault_total",
+    "libvirt_domain_memory_stats_unused_bytes",
+    "libvirt_domain_memory_stats_available_bytes",
+    "libvirt_domain_memory_stats_usable_bytes",
+    "libvirt_domain_memory_stats_last_update_timestamp_seconds",
+    "libvirt_domain_memory_stats_disk_caches_bytes",
+    "libvirt_domain_memory_stats_hugetlb_pgalloc_total",
+    "libvirt_domain_memory_stats_hugetlb_pgfail_total",
+    "libvirt_domain_memory_stats_rss_bytes",
+    "libvirt_domain_memory_stats_used_percent",
+    "libvirt_domain_block_stats_read_bytes_total",
+    "libvirt_domain_block_stats_read_requests_total",
+    "libvirt_domain_block_stats_write_bytes_total",
+    "libvirt_domain_block_stats_write_requests_total",
+    "libvirt_domain_block_stats_read_time_seconds_total",
+    "libvirt_domain_block_stats_write_time_seconds_total",
+    "libvirt_domain_block_stats_flush_requests_total",
+    "libvirt_domain_block_stats_flush_time_seconds_total",
+    "libvirt_domain_block_stats_capacity_bytes",
+    "libvirt_domain_interface_stats_receive_bytes_total",
+    "libvirt_domain_interface_stats_receive_packets_total",
+    "libvirt_domain_interface_stats_receive_errors_total",
+    "libvirt_domain_interface_stats_receive_drops_total",
+    "libvirt_domain_interface_stats_transmit_bytes_total",
+    "libvirt_domain_interface_stats_transmit_packets_total",
+    "libvirt_domain_interface_stats_transmit_errors_total",
+    "libvirt_domain_interface_stats_transmit_drops_total",
+    "libvirt_domain_vcpu_current",
+    "libvirt_domain_vcpu_maximum",
+    "libvirt_domain_vcpu_state",
+    "libvirt_domain_vcpu_time_seconds_total",
+    "libvirt_domain_vcpu_wait_seconds_total",
+    "libvirt_domain_vcpu_delay_seconds_total",
+}
+
 
 def _told(rows: list[Row]) -> dict[str, int | float]:
     return {column.key + "".join(f" {v}" for v in labels.values()): value for column, labels, value in figures(rows)}
@@ -65,6 +106,11 @@ def test_every_line_of_the_table_is_reached_by_a_key() -> None:
 def test_the_names_that_the_common_exporters_share_are_there() -> None:
     names = {column.metric.name for column, _, _ in figures(convert(_EVERY_FIELD, _NOW)[0])}
     assert names >= _SHARED_BY_THREE_EXPORTERS
+
+
+def test_the_names_of_the_inovex_exporter_are_there() -> None:
+    names = {column.metric.name for column, _, _ in figures(convert(_EVERY_FIELD, _NOW)[0])}
+    assert names >= _OF_THE_INOVEX_EXPORTER
 
 
 def test_every_metric_says_what_it_is() -> None:

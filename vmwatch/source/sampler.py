@@ -89,6 +89,7 @@ class Sampler:
         self._heard: dict[str, _Heard] = {}
         self._host_rows: Sequence[Row] = ()
         self._failures = 0
+        self._failing: dict[str, str] = {}
 
     def figures(self) -> dict[str, float]:
         """Return counts and gauges about our own work, by metric name."""
@@ -121,6 +122,10 @@ class Sampler:
             self._crew.close()
             self._probes.close()
 
+    def renew(self) -> None:
+        """Measure by a new connection from now on: there are drivers whose old ones do not see what has changed."""
+        self._crew.renew()
+
     async def sample(self, deadline: float) -> HostSample | None:
         """Measure what can be by *deadline* (seconds of the loop's clock); None where the host cannot be listed."""
         loop = asyncio.get_running_loop()
@@ -147,6 +152,7 @@ class Sampler:
         self._stuck.keep_only(domains)
         self._definitions.keep_only(domains)
         self._heard = {uuid: heard for uuid, heard in self._heard.items() if uuid in domains}
+        self._failing = {uuid: reason for uuid, reason in self._failing.items() if uuid in domains}
 
     def _jobs(self, at: float) -> list[Job]:
         asked = [one for one in self._listed if one.domain.uuid not in self._stuck]
@@ -179,11 +185,14 @@ class Sampler:
                 self._failures += 1
                 continue
             self._unknown.note(unknown)
+            self._failing.pop(uuid, None)
             self._fresh[uuid] = _Heard(reading.domain, at, _state(reading.record), rows)
 
     def _fail(self, domain: Domain, reason: str) -> None:
         self._failures += 1
-        log.warning("domain cannot be measured", host=self._host_name, domain=domain.name, reason=reason)
+        if self._failing.get(domain.uuid) != reason:  # told when it begins, not at every scrape
+            log.warning("domain cannot be measured", host=self._host_name, domain=domain.name, reason=reason)
+        self._failing[domain.uuid] = reason
 
     async def _samples(self) -> list[DomainSample]:
         samples = []

@@ -46,7 +46,7 @@ class Link:
 
     def _open(self) -> libvirt.virConnect:
         with self._lock:
-            if self._connection is None or not self._connection.isAlive():
+            if self._connection is None or not _is_alive(self._connection):
                 start_event_loop()
                 self._connection = self._connect()
                 _keep_alive(self._connection)
@@ -64,6 +64,13 @@ class Link:
         closer = Worker("libvirt close")
         closer.submit(connection.close).add_done_callback(asyncio.Future.exception)
         closer.end()
+
+
+def _is_alive(connection: libvirt.virConnect) -> bool:
+    try:
+        return bool(connection.isAlive())
+    except libvirt.libvirtError:
+        return False
 
 
 def _keep_alive(connection: libvirt.virConnect) -> None:
