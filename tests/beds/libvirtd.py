@@ -49,7 +49,7 @@ group = "root"
 class Libvirtd:
     """A daemon and its guests, from `start` to `close`; guests outlive `kill` and `stop`, as they do in real life.
 
-    *kind* "test" has only libvirt's test driver and is up in a moment; *drivers* adds to it: network, storage, nodedev,
+    *kind* "lxc" has containers, for root only.  "test" has only libvirt's test driver and is up in a moment; *drivers* adds to it: network, storage, nodedev,
     secret.  With the network driver the daemon stands in a network of its own.  *tcp* lets it listen on a port of
     127.0.0.1 as well.  *capabilities* is a folder in which daemons keep for each other what QEMU can do: to ask QEMU
     takes a second.
@@ -58,7 +58,7 @@ class Libvirtd:
 
     def __init__(
         self,
-        kind: Literal["qemu", "test"] = "qemu",
+        kind: Literal["qemu", "lxc", "test"] = "qemu",
         *,
         drivers: Sequence[str] = (),
         host_name: str = "bed",
@@ -71,7 +71,7 @@ class Libvirtd:
         self.host_name = host_name
         self.port = free_port() if tcp else None
         libvirtd = find("libvirtd", package="libvirt-daemon")
-        wanted = [_find_driver(name) for name in (*(["qemu"] if kind == "qemu" else []), *drivers)]
+        wanted = [_find_driver(name) for name in (*([] if kind == "test" else [kind]), *drivers)]
         self._cell = Cell(host_name, _SYSTEM_FOLDERS, own_network="network" in drivers)
         self.folder = self._cell.folder
         self._configure(wanted, capabilities)
@@ -199,5 +199,5 @@ def _find_driver(name: str) -> Path:
     for folder in (*Path("/usr/lib").glob("*-linux-gnu*"), Path("/usr/lib64"), Path("/usr/lib")):
         if (folder / file).exists():
             return folder / file
-    package = "libvirt-daemon-driver-qemu" if name == "qemu" else "libvirt-daemon"
+    package = f"libvirt-daemon-driver-{name}" if name in ("qemu", "lxc") else "libvirt-daemon"
     raise NotInstalledError(f"libvirt's {name} driver is not installed (Debian package {package})")
