@@ -85,7 +85,8 @@ class Broker:
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         (self.folder / "log4j2.properties").write_text(_LOG4J)
         logging = f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties"
-        self._java = [java, *_VIRTUAL_MACHINE, logging, "-cp", f"{jars}/*"]
+        temporary = f"-Djava.io.tmpdir={self.folder}"  # for codecs, which a killed broker leaves behind
+        self._java = [java, *_VIRTUAL_MACHINE, logging, temporary, "-cp", f"{jars}/*"]
         self._environment = clean_environment(self.folder)
         command = [*self._java, "kafka.Kafka", str(self._properties)]
         self.process = Program(command, self.folder / "broker.log", environment=self._environment)
