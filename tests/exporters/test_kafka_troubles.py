@@ -35,6 +35,7 @@ def heard() -> Iterator[Heard]:
 
 
 def test_what_the_client_logs_is_the_reason_and_nobody_else_hears_it(heard: Heard) -> None:
+    client.propagate = True
     with listening(["kafka-1:9092", "kafka-2:9092"]) as troubles:
         for _ in range(3):
             client.error('Unable connect to "%s:%s": %s', "kafka-1", 9092, ConnectionRefusedError(111, "refused"))
@@ -85,6 +86,7 @@ async def test_two_exporters_do_not_hear_each_others_client() -> None:
 
 
 def test_what_is_sent_is_never_logged_as_it_may_be_a_password() -> None:
+    client.setLevel(logging.DEBUG)
     with listening(["kafka-1:9092"]):
         assert not logging.getLogger("aiokafka.conn").isEnabledFor(logging.DEBUG)
 
