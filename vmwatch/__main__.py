@@ -37,6 +37,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit status."""
     _prepare_standard_streams()
+    _silence_libvirt()
     words = sys.argv[1:] if argv is None else list(argv)
     chosen = next((word for word in words if not word.startswith("-")), None)
     arguments = _parser(chosen).parse_args(words)
@@ -49,6 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     return status
+
+
+def _silence_libvirt() -> None:
+    """Keep libvirt's library from writing to our log: what it has to say reaches us as exceptions.
+
+    It looks at this once, when it is loaded.  Its ESX driver warns of each property it does not know, in each listing.
+    """
+    if "LIBVIRT_DEBUG" not in os.environ:
+        os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:

@@ -23,6 +23,9 @@ echo libvirt-qemu:x:64055:64055::/:/bin/false >> "$FOLDER/passwd"
 echo libvirt-qemu:x:64055: >> "$FOLDER/group"
 mount --bind "$FOLDER/passwd" /etc/passwd
 mount --bind "$FOLDER/group" /etc/group
+if mountpoint -q /sys/fs/cgroup/unified; then
+    umount /sys/fs/cgroup/unified  # beside the old cgroups libvirt's container driver fails in the new ones
+fi
 for pair in $MOUNTS; do
     mkdir -p "${pair#*:}"
     mount --bind "$FOLDER/${pair%%:*}" "${pair#*:}"

@@ -1,63 +1,17 @@
 """A host against a real libvirtd with the test driver: callbacks in order, gaps told, nothing lost silently."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import pytest
 
 from tests.beds.libvirtd import Libvirtd
-from vmwatch.events import DomainEvent, Event, EventsDropped, HostConnected, HostDisconnected, Origin
-from vmwatch.settings import HostSettings, ShowSettings, StatsSettings
-from vmwatch.source.host import Host
+from tests.source.watched import NAMED, toggle, watching
+from vmwatch.events import DomainEvent, EventsDropped, HostConnected, HostDisconnected, Origin
 from vmwatch.source.loop import start_event_loop
 from vmwatch.state import KnownState
-from vmwatch.stream import Stream
 
 pytestmark = pytest.mark.real
-
-PATIENCE_SECONDS = 30
-
-NAMED = "<domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
-
-
-class Watched:
-    """A host that is watched, and all it told."""
-
-    def __init__(self, host: Host, known: KnownState | None = None) -> None:
-        self.host = host
-        self.events: list[Event] = []
-        self.stream = Stream(known or KnownState())
-        self.stream.listen(self._take)
-        self._changed = asyncio.Event()
-
-    def _take(self, event: Event) -> None:
-        self.events.append(event)
-        self._changed.set()
-
-    def types(self, origin: Origin | None = None) -> list[str]:
-        return [event.type for event in self.events if origin is None or event.origin is origin]
-
-    async def until(self, enough: Callable[[], bool]) -> None:
-        """Wait until *enough* holds after an event."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not enough():
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def until_told(self, kind: str, times: int = 1) -> None:
-        await self.until(lambda: self.types().count(kind) >= times)
-
-
-@asynccontextmanager
-async def watching(uri: str, known: KnownState | None = None, **settings: object) -> AsyncIterator[Watched]:
-    watched = Watched(Host(HostSettings(uri=uri, name="h", **settings), StatsSettings(), ShowSettings()), known)  # type: ignore[arg-type]
-    task = asyncio.create_task(watched.host.run(watched.stream.publish, watched.stream.known))
-    try:
-        yield watched
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 @pytest.fixture
@@ -65,14 +19,6 @@ def daemon() -> Iterator[Libvirtd]:
     start_event_loop()
     with Libvirtd("test") as one:
         yield one
-
-
-def toggle(daemon: Libvirtd, times: int = 1) -> None:
-    with daemon.connection() as connection:
-        domain = connection.lookupByName("test")
-        for _ in range(times):
-            domain.suspend()
-            domain.resume()
 
 
 async def test_every_callback_is_one_event_in_order(daemon: Libvirtd) -> None:

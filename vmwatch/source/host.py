@@ -17,7 +17,7 @@ from vmwatch.sample import HostSample
 from vmwatch.settings import HostSettings, MetadataLabel, ShowSettings, StatsSettings
 from vmwatch.source.callbacks import Callback
 from vmwatch.source.connection import Connection, Open, host_error, open_libvirt, without_credentials
-from vmwatch.source.drivers import driver_of_type, driver_of_uri, version_text
+from vmwatch.source.drivers import Look, driver_of_type, driver_of_uri, version_text
 from vmwatch.source.facts import connected_event, family_uri, is_local
 from vmwatch.source.fallback import Fallback
 from vmwatch.source.line import OPENINGS_AT_ONCE, Line, OpenLine, retired
@@ -94,7 +94,11 @@ class Host:
 
     async def sample(self, deadline: float) -> HostSample | None:
         """Measure what can be measured by *deadline*; None while the host is away."""
-        return await self._sampler.sample(deadline) if self._up else None
+        if not self._up:
+            return None
+        if self._driver.look in (Look.ANEW, Look.ANEW_AND_HELD):
+            self._sampler.renew()
+        return await self._sampler.sample(deadline)
 
     async def run(self, publish: Publish, known: KnownState) -> None:
         """Publish the host's events until cancelled, across all losses of the connection."""

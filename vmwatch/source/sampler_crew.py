@@ -85,10 +85,14 @@ class Crew:
         worker.end()
         self._tell_returned()
 
+    def renew(self) -> None:
+        """Make all further calls by a new connection."""
+        self._link.retire()
+        self._link = Link(self._connect)
+
     def close(self) -> None:
         """Let all threads end that can."""
         for worker in self._idle:
             worker.end()
         self._idle.clear()
-        self._link.retire()
-        self._link = Link(self._connect)
+        self.renew()

@@ -1,0 +1,82 @@
+"""The table of drivers, and what follows from a row: how a host is watched, and what is refused before it is tried."""
+
+import libvirt
+import pytest
+
+from vmwatch.errors import HostError
+from vmwatch.events import Origin
+from vmwatch.settings import HostSettings
+from vmwatch.source.connection import open_libvirt
+from vmwatch.source.drivers import (
+    DRIVERS,
+    UNKNOWN,
+    Driver,
+    Events,
+    driver_of_type,
+    driver_of_uri,
+    refusal,
+    version_number,
+    version_text,
+)
+from vmwatch.source.plan import RACE_SECONDS, Plan, plan
+
+
+@pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.type)
+def test_each_driver_is_found_by_its_schemes_and_by_what_it_calls_itself(driver: Driver) -> None:
+    assert driver_of_type(driver.type.upper()) is driver
+    for scheme in driver.schemes:
+        assert driver_of_uri(f"{scheme}+tls://somebody@somewhere:1/system?no_verify=1") is driver
+
+
+def test_the_test_driver_calls_itself_as_its_row_says() -> None:
+    connection = libvirt.open("test:///default")
+    assert driver_of_type(connection.getType()).schemes == ("test",)
+    connection.close()
+
+
+@pytest.mark.parametrize("uri", ["phyp://user@hmc/managed", "xenapi://host/", "uml:///system"])
+def test_a_driver_that_libvirt_removed_is_refused_with_the_version_that_did(uri: str) -> None:
+    with pytest.raises(HostError, match=r"libvirt \d\.\d\.0 removed its driver for .+ is installed"):
+        open_libvirt(uri)
+
+
+def test_the_power_hypervisor_is_watched_where_the_installed_libvirt_still_has_it() -> None:
+    assert refusal("phyp://hmc/managed", version_number("5.10.0")) == ""
+    assert "6.0.0" in refusal("phyp://hmc/managed", version_number("6.0.0"))
+
+
+def test_versions_are_read_as_they_are_written() -> None:
+    assert version_text(version_number("9.0.12")) == "9.0.12"
+
+
+def settings(events: str = "auto", poll_interval: float | None = None) -> HostSettings:
+    return HostSettings(uri="test:///default", events=events, poll_interval=poll_interval)  # type: ignore[arg-type]
+
+
+QEMU, BHYVE, ESX = (driver_of_type(name) for name in ("QEMU", "BHYVE", "ESX"))
+
+
+def test_complete_events_are_checked_by_listings_that_have_to_agree() -> None:
+    assert plan(QEMU, settings(), takes_events=True) == Plan(True, False, 60.0, Origin.RESYNC, RACE_SECONDS)
+
+
+def test_incomplete_events_come_beside_listings_that_are_the_truth() -> None:
+    assert plan(BHYVE, settings(), takes_events=True) == Plan(True, True, 5.0, Origin.RESYNC, RACE_SECONDS)
+
+
+def test_a_driver_without_events_is_polled() -> None:
+    assert plan(ESX, settings(), takes_events=False) == Plan(False, True, 15.0, Origin.POLLING, 0.0)
+
+
+def test_a_driver_that_takes_events_against_its_row_is_not_trusted_with_them() -> None:
+    assert plan(ESX, settings(), takes_events=True).at_once
+
+
+def test_a_driver_that_nobody_knows_is_polled_beside_its_events() -> None:
+    assert UNKNOWN.events is Events.PARTIAL
+    assert plan(driver_of_type("brand new"), settings(), takes_events=True).at_once
+
+
+def test_the_user_decides_how_and_how_often() -> None:
+    assert plan(QEMU, settings("polling", 2.0), takes_events=True) == Plan(False, True, 2.0, Origin.POLLING, 0.0)
+    assert plan(BHYVE, settings("callbacks"), takes_events=True) == Plan(True, False, 60.0, Origin.RESYNC, RACE_SECONDS)
