@@ -49,10 +49,10 @@ group = "root"
 class Libvirtd:
     """A daemon and its guests, from `start` to `close`; guests outlive `kill` and `stop`, as they do in real life.
 
-    *kind* "lxc" has containers, for root only.  "test" has only libvirt's test driver and is up in a moment; *drivers* adds to it: network, storage, nodedev,
-    secret.  With the network driver the daemon stands in a network of its own.  *tcp* lets it listen on a port of
-    127.0.0.1 as well.  *capabilities* is a folder in which daemons keep for each other what QEMU can do: to ask QEMU
-    takes a second.
+    *kind* "lxc" has containers, for root only.  "test" has only libvirt's test driver and is up in a moment; *drivers*
+    adds to it: network, storage, nodedev, secret.  With the network driver the daemon stands in a network of its own.
+    *tcp* lets it listen on a port of 127.0.0.1 as well.  *capabilities* is a folder in which daemons keep for each
+    other what QEMU can do: to ask QEMU takes a second.
     For root it is a system daemon in namespaces, else a session daemon.
     """
 
@@ -71,6 +71,8 @@ class Libvirtd:
         self.host_name = host_name
         self.port = free_port() if tcp else None
         libvirtd = find("libvirtd", package="libvirt-daemon")
+        if kind == "qemu":
+            find("qemu-system-x86_64", package="qemu-system-x86")
         wanted = [_find_driver(name) for name in (*([] if kind == "test" else [kind]), *drivers)]
         self._cell = Cell(host_name, _SYSTEM_FOLDERS, own_network="network" in drivers)
         self.folder = self._cell.folder
