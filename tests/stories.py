@@ -8,8 +8,9 @@ from vmwatch import words
 from vmwatch.events import DomainEvent, Event, HostConnected, HostDisconnected, Migration, Origin, Outage, Time
 from vmwatch.settings import ShowSettings
 from vmwatch.source.callbacks import Callback
+from vmwatch.source.listed import Listed, Listing
 from vmwatch.source.normalise import normalise
-from vmwatch.source.resync import Listed, Listing, differences
+from vmwatch.source.resync import differences
 from vmwatch.state import KnownDomain, KnownState
 from vmwatch.stream import Stream
 

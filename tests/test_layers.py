@@ -23,9 +23,9 @@ LAYERS = re.findall(
     web
     core
     source.drivers source.plan source.loop source.callbacks source.connection source.facts source.local source.probe
-    source.register source.line source.arguments source.unknown source.decode source.lifecycle source.normalise
-    source.resync source.listing source.relist source.metadata source.stats source.sampler source.fallback source.host
-    source.workload
+    source.register source.line source.arguments source.unknown source.decode source.confirm source.lifecycle
+    source.normalise source.listed source.path source.resync source.listing source.relist source.metadata source.stats
+    source.sampler source.fallback source.host source.workload
     replay source.recorded schema asyncapi
     service
     commands

@@ -20,7 +20,7 @@ from vmwatch.events import (
     lifecycle,
 )
 from vmwatch.events.device import JobCompleted
-from vmwatch.state import KnownDomain, KnownState
+from vmwatch.state import KnownDomain, KnownState, is_qemu
 
 
 def after_job(known: KnownState, event: JobCompleted) -> list[Event]:
@@ -71,8 +71,7 @@ def _after_stop(known: KnownState, domain: KnownDomain, event: lifecycle.Stopped
 
 
 def _job_will_tell(known: KnownState, event: Event) -> bool:
-    driver = known.hosts[event.host].driver
-    return event.origin is Origin.LIBVIRT and (driver is None or driver.lower() == "qemu")
+    return event.origin is Origin.LIBVIRT and is_qemu(known.hosts[event.host].driver)
 
 
 def _sent(known: KnownState, source: str, subject: Domain, event: Event, result: str) -> Migration:

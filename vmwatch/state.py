@@ -22,6 +22,7 @@ __all__ = [
     "OpenMigration",
     "OpenOutage",
     "Threshold",
+    "is_qemu",
 ]
 
 
@@ -143,6 +144,11 @@ class KnownHost(msgspec.Struct, kw_only=True):
     listed: bool = False
     listed_at: Time | None = None
     histograms: dict[str, Histogram] = {}
+
+
+def is_qemu(driver: str | None) -> bool:
+    """Say whether *driver* tells everything: a CRASHED, a RESUMED after a restore, a JOB_COMPLETED; None is as qemu."""
+    return driver is None or driver.lower() == "qemu"
 
 
 class KnownState:

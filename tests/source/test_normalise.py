@@ -265,6 +265,11 @@ def test_what_cannot_be_read_is_logged_once_for_each_kind_of_trouble_and_counted
     assert story.known.counters["h1"]["web"].events["unknown "] == 6
 
 
+def test_of_a_host_that_was_never_heard_of_every_state_is_unknown() -> None:
+    event = normalise(KnownState(), callback("LIFECYCLE", 4, 0), NONE)
+    assert (event.previous_state, event.part_of) == ("unknown", None)  # type: ignore[attr-defined]
+
+
 def test_a_domain_without_a_uuid_is_found_by_its_name() -> None:
     story = Story()
     story.boot()

@@ -9,7 +9,8 @@ from tests.stories import Story, shorts, uuid_of
 from vmwatch import words
 from vmwatch.events import Event, HostConnected, Origin, State
 from vmwatch.fold import note_listing
-from vmwatch.source.resync import Listed, Listing, differences, stops_by_reboot
+from vmwatch.source.listed import Listed, Listing
+from vmwatch.source.resync import differences, stops_by_reboot
 
 REASONS = {state: dict(zip(reasons, range(99), strict=False)) for state, reasons in words.STATE_REASONS.items()}
 
@@ -99,6 +100,13 @@ def test_from_absent_a_persistent_one_is_defined_first(state: str) -> None:
 def test_from_absent_a_transient_one_is_just_started(state: str) -> None:
     steps = ["started undefined->running", *([INTO[state]] if state in INTO else [])]
     assert told(look(known_as("absent"), listed(state, persistent=False))) == path(*steps)
+
+
+def test_a_definition_that_went_before_a_transient_start_is_told() -> None:
+    story = known_as("shutoff")
+    steps = path("undefined shutoff->undefined", "started undefined->running")
+    assert told(look(story, listed("running", persistent=False))) == steps
+    assert look(known_as("shutoff"), listed("shutoff", persistent=False)) == []
 
 
 def test_from_absent_to_shutoff_it_is_defined() -> None:

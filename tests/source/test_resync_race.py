@@ -14,7 +14,8 @@ from tests.stories import Story, uuid_of
 from vmwatch import words
 from vmwatch.events import Event, Origin
 from vmwatch.fold import note_listing
-from vmwatch.source.resync import Listed, Listing, differences
+from vmwatch.source.listed import Listed, Listing
+from vmwatch.source.resync import differences
 
 RUNS = 1500
 RACE_SECONDS = 1.0

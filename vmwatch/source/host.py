@@ -21,13 +21,14 @@ from vmwatch.source.drivers import Look, driver_of_type, driver_of_uri, version_
 from vmwatch.source.facts import connected_event, family_uri, is_local
 from vmwatch.source.fallback import Fallback
 from vmwatch.source.line import OPENINGS_AT_ONCE, Line, OpenLine, retired
+from vmwatch.source.listed import Listing
 from vmwatch.source.listing import Lister
 from vmwatch.source.loop import Gate, Mailbox
 from vmwatch.source.normalise import normalise
 from vmwatch.source.plan import plan
 from vmwatch.source.register import FAMILIES, Family, register
 from vmwatch.source.relist import Relisting
-from vmwatch.source.resync import Listing, stops_by_reboot
+from vmwatch.source.resync import stops_by_reboot
 from vmwatch.source.sampler import Sampler
 from vmwatch.state import KnownState
 from vmwatch.stream import now

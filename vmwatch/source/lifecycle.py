@@ -10,19 +10,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from vmwatch.events import ACTIVE_STATES, Cause, PartOf, State, Time
-from vmwatch.state import Evidence, KnownDomain
+from vmwatch.source.confirm import Inference, Told, repeated
+from vmwatch.state import Evidence, KnownDomain, is_qemu
 
 SECOND = 1.0  # within this time x86 firmware resets again, and the resume path of a wake-up resets
-LATE_SECONDS = 60.0  # a callback this late can still be about what a listing showed
-
-
-class Told(NamedTuple):
-    """A lifecycle callback: its *kind* and *detail* in libvirt's words, *id* the hypervisor's number or None."""
-
-    kind: str
-    detail: str
-    id: int | None
-    at: Time
 
 
 class Verdict(NamedTuple):
@@ -42,7 +33,7 @@ def judge(domain: KnownDomain, told: Told, *, driver: str | None, listed: bool) 
     before = state_before(domain, listed=listed)
     if is_vz(driver) and told.kind == "started" and before is State.PAUSED:
         told = told._replace(kind="resumed")
-    repeats = _confirmed(domain, told, before)
+    repeats = repeated(domain, told, before)
     cause = _stop_cause(domain.evidence, told.detail, driver) if told.kind == "stopped" else None
     return Verdict(
         kind=told.kind,
@@ -100,7 +91,7 @@ _MIGRATION_DETAILS = frozenset({"migrated", "postcopy", "postcopy-failed"})
 
 
 def _part_of(
-    evidence: Evidence, before: State, told: Told, cause: Cause | None, repeats: "Inference | None"
+    evidence: Evidence, before: State, told: Told, cause: Cause | None, repeats: Inference | None
 ) -> PartOf | None:
     kind, detail = told.kind, told.detail
     if detail in _MIGRATION_DETAILS or cause is Cause.MIGRATION_FAILED:
@@ -185,54 +176,7 @@ def _flush_seconds(evidence: Evidence, at: Time, cause: Cause | None) -> float |
     return at.since(evidence.shutdown_finished)
 
 
-# What a listing had said already.
-
-
-class Inference(NamedTuple):
-    """An inferred event that a callback repeats."""
-
-    type: str
-    id: str
-
-
-def _confirmed(domain: KnownDomain, told: Told, before: State) -> Inference | None:
-    """Return the inferred event that a late callback repeats, None where the callback is news."""
-    if not domain.inferred or domain.inferred_at is None or told.at.since(domain.inferred_at) > LATE_SECONDS:
-        return None
-    active = before in ACTIVE_STATES
-    if active and None not in (told.id, domain.id) and told.id != domain.id:
-        return None
-    if (told.kind, told.detail) == ("defined", "updated") or (told.detail == "wakeup" and before is not State.RUNNING):
-        return None  # a definition can be changed again, and a sleeper wake up: both are news
-    types = _REPEATS_WHILE_ACTIVE.get((told.kind, before), ()) if active else _REPEATS_OF_INACTIVE.get(told.kind, ())
-    return next((Inference(name, domain.inferred[name]) for name in types if name in domain.inferred), None)
-
-
-_REPEATS_OF_INACTIVE: dict[str, tuple[str, ...]] = {
-    "defined": ("domain.defined",),
-    "undefined": ("domain.undefined",),
-    "stopped": ("domain.stopped",),
-    "shutdown": ("domain.stopped",),  # what had led to the stop is late too
-    "crashed": ("domain.stopped",),
-}
-_REPEATS_WHILE_ACTIVE: dict[tuple[str, State], tuple[str, ...]] = {
-    **{("started", state): ("domain.started",) for state in ACTIVE_STATES},
-    **{("defined", state): ("domain.defined",) for state in ACTIVE_STATES},
-    **{("undefined", state): ("domain.undefined",) for state in ACTIVE_STATES},
-    ("resumed", State.RUNNING): ("domain.resumed", "domain.started"),
-    ("suspended", State.PAUSED): ("domain.suspended",),
-    ("shutdown", State.SHUTDOWN): ("domain.shutdown-finished",),
-    ("pmsuspended", State.PMSUSPENDED): ("domain.pm-suspended",),
-    ("crashed", State.CRASHED): ("domain.crashed",),
-}
-
-
 # What drivers do differently.
-
-
-def is_qemu(driver: str | None) -> bool:
-    """Say whether *driver* tells everything: a CRASHED, a RESUMED after a restore, a JOB_COMPLETED."""
-    return driver is None or driver.lower() == "qemu"
 
 
 def is_vz(driver: str | None) -> bool:

@@ -11,7 +11,7 @@ import libvirt
 from vmwatch.events import Time
 from vmwatch.source.connection import UNSUPPORTED
 from vmwatch.source.drivers import Look
-from vmwatch.source.resync import Listed, Listing
+from vmwatch.source.listed import Listed, Listing
 
 _STATES = (
     (libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING, libvirt.VIR_DOMAIN_RUNNING),

@@ -8,8 +8,9 @@ from vmwatch.events import Domain, Event, LifecycleEvent, Origin, PartOf, lifecy
 from vmwatch.settings import ShowSettings
 from vmwatch.source.arguments import Fields, clean, integer
 from vmwatch.source.callbacks import Callback
+from vmwatch.source.confirm import Told
 from vmwatch.source.decode import decode_domain, decode_object
-from vmwatch.source.lifecycle import SECOND, Told, judge, judge_reboot
+from vmwatch.source.lifecycle import SECOND, judge, judge_reboot
 from vmwatch.source.unknown import complain, unknown_event
 from vmwatch.state import KnownDomain, KnownState
 from vmwatch.words import word

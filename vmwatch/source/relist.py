@@ -8,8 +8,9 @@ from contextlib import suppress
 from vmwatch.events import DomainEvent, Event, State
 from vmwatch.fold import note_listing
 from vmwatch.pipeline import Publish
+from vmwatch.source.listed import Listing
 from vmwatch.source.plan import Plan
-from vmwatch.source.resync import Listing, differences
+from vmwatch.source.resync import differences
 from vmwatch.state import KnownState
 from vmwatch.stream import now
 

@@ -7,13 +7,10 @@ Who lists decides when a difference is believed: at once in the first listing af
 every poll; else only when two listings some seconds apart give the same events, by uuid and type.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-import msgspec
-
-from vmwatch import words
 from vmwatch.events import (
     ACTIVE_STATES,
     Cause,
@@ -21,7 +18,6 @@ from vmwatch.events import (
     Domain,
     Event,
     HostConnected,
-    LifecycleEvent,
     Origin,
     State,
     Time,
@@ -29,38 +25,9 @@ from vmwatch.events import (
 )
 from vmwatch.source.arguments import clean
 from vmwatch.source.drivers import driver_of_type
+from vmwatch.source.listed import Listed, Listing, listed_state, reason_of
+from vmwatch.source.path import Step, after_stop, steps, steps_to_absent, stop_before_start
 from vmwatch.state import KnownDomain, KnownHost, KnownState
-from vmwatch.words import word
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """A domain in a listing, in libvirt's numbers; *persistent* is None where the driver cannot tell."""
-
-    uuid: str
-    name: str
-    id: int | None
-    state: int
-    reason: int
-    persistent: bool | None
-
-
-class Listing(msgspec.Struct, frozen=True):
-    """All domains of a host, as they were at some moments between *began* and *returned*."""
-
-    host: str
-    uri: str | None
-    began: Time
-    returned: Time
-    domains: Sequence[Listed]
-
-
-class Step(NamedTuple):
-    """One event of a path: what it is, the state it leads to, and the name that the domain then has."""
-
-    event: type[LifecycleEvent]
-    state: State
-    name: str
-    cause: Cause | None = None
 
 
 def differences(
@@ -86,7 +53,7 @@ def differences(
     drafts: list[Event] = []
     for uuid, domain in domains.items():
         if uuid not in listed and uuid not in skip:
-            drafts += make.events(domain, list(_steps_to_absent(domain)), None, None)
+            drafts += make.events(domain, list(steps_to_absent(domain)), None, None)
     for one in listing.domains:
         if listed.pop(one.uuid, None) is not None:
             drafts += _told_of(make, domains.get(one.uuid), one, trust_ids)
@@ -105,13 +72,13 @@ def stops_by_reboot(known: KnownState, connected: HostConnected) -> list[Event]:
     drafts: list[Event] = []
     for domain in known.domains[connected.host].values():
         if domain.state in ACTIVE_STATES:
-            step = Step(lifecycle.Stopped, _after_stop(domain.persistent), domain.name, Cause.HOST_REBOOTED)
+            step = Step(lifecycle.Stopped, after_stop(domain.persistent), domain.name, Cause.HOST_REBOOTED)
             drafts += make.events(domain, [step], None, None)
     return drafts
 
 
 def _told_of(make: "_Maker", domain: KnownDomain | None, one: Listed, trust_ids: bool) -> list[Event]:
-    state = _listed_state(domain, one)
+    state = listed_state(domain, one)
     if domain is None or domain.state is State.UNKNOWN:
         told_unknown = domain is not None and domain.last_told is not None
         if not make.host.listed or told_unknown:
@@ -119,113 +86,8 @@ def _told_of(make: "_Maker", domain: KnownDomain | None, one: Listed, trust_ids:
         domain = KnownDomain(uuid=one.uuid, name=clean(one.name), state=State.UNDEFINED)
     replaced = trust_ids and domain.state in ACTIVE_STATES and None not in (domain.id, one.id) and domain.id != one.id
     if state is None:
-        return make.events(domain, _stop_before_start(domain, one) if replaced else [], None, None)
-    return make.events(domain, list(_steps(domain, one, state, replaced=replaced)), one.id, _reason(one))
-
-
-def _stop_before_start(domain: KnownDomain, one: Listed) -> list[Step]:
-    """Return the step that a start under way under another id proves; the start will be told when it is done."""
-    if _reason(one) != "starting-up":
-        return []
-    return [Step(lifecycle.Stopped, _after_stop(domain.persistent), domain.name, Cause.UNKNOWN)]
-
-
-def _listed_state(domain: KnownDomain | None, one: Listed) -> State | None:
-    """Return the state that *one* is listed in; None where that says nothing."""
-    name, reason = word(words.STATES, one.state), _reason(one)
-    if name == "paused" and reason == "starting-up":
-        return None  # a big guest starts for many seconds, and may fail to
-    if name == "paused" and domain is not None and domain.state is State.SHUTDOWN:
-        # the guest has finished: libvirt pauses what is left where a job keeps it, or while it tears it down
-        finished = domain.evidence.guest_shutdown or reason == "shutting-down"
-        return State.SHUTDOWN if finished else State.PAUSED
-    if name == "blocked":
-        return State.RUNNING  # Xen: idle
-    return None if name == "nostate" or name.startswith("unknown-") else State(name)
-
-
-def _reason(one: Listed) -> str:
-    return word(words.STATE_REASONS.get(word(words.STATES, one.state), ()), one.reason)
-
-
-_TO_RUNNING: dict[State, type[LifecycleEvent]] = {
-    State.UNDEFINED: lifecycle.Started,
-    State.SHUTOFF: lifecycle.Started,
-    State.PAUSED: lifecycle.Resumed,
-    State.CRASHED: lifecycle.Resumed,
-    State.SHUTDOWN: lifecycle.Resumed,
-    State.PMSUSPENDED: lifecycle.Started,
-}
-_FROM_RUNNING: dict[State, type[LifecycleEvent]] = {
-    State.PAUSED: lifecycle.Suspended,
-    State.SHUTDOWN: lifecycle.ShutdownFinished,
-    State.CRASHED: lifecycle.Crashed,
-    State.PMSUSPENDED: lifecycle.PMSuspended,
-}
-_STOP_CAUSES: dict[str, Cause] = {
-    "shutdown": Cause.GUEST_SHUTDOWN,
-    "destroyed": Cause.DESTROYED,
-    "crashed": Cause.PROCESS_DIED,
-    "migrated": Cause.MIGRATED,
-    "saved": Cause.SAVED,
-    "from-snapshot": Cause.SNAPSHOT_REVERT,
-}
-"""Causes by libvirt's reason of a shutoff."""
-
-
-def _steps(domain: KnownDomain, one: Listed, after: State, *, replaced: bool) -> Iterator[Step]:
-    state, persistent, name = domain.state, domain.persistent, clean(one.name)
-    if name != domain.name and domain.exists:
-        active = state in ACTIVE_STATES
-        yield Step(lifecycle.Undefined, state if active else State.UNDEFINED, domain.name)
-        state, persistent = state if active else State.SHUTOFF, True
-        yield Step(lifecycle.Defined, state, name)
-    if state in ACTIVE_STATES and (after is State.SHUTOFF or replaced):
-        state = State.SHUTOFF if after is State.SHUTOFF else _after_stop(persistent)
-        yield Step(
-            lifecycle.Stopped, state, name, _stop_cause(domain, one) if after is State.SHUTOFF else Cause.UNKNOWN
-        )
-    for step in _definition(state, persistent, one, after):
-        yield step
-        state = step.state
-    yield from _activity(state, after, name)
-
-
-def _definition(state: State, persistent: bool | None, one: Listed, after: State) -> Iterator[Step]:
-    name = clean(one.name)
-    if state in ACTIVE_STATES:
-        if None not in (persistent, one.persistent) and persistent != one.persistent:
-            yield Step(lifecycle.Defined if one.persistent else lifecycle.Undefined, state, name)
-    elif state is State.UNDEFINED and (after is State.SHUTOFF or one.persistent):
-        yield Step(lifecycle.Defined, State.SHUTOFF, name)
-    elif state is State.SHUTOFF and after in ACTIVE_STATES and persistent and one.persistent is False:
-        yield Step(lifecycle.Undefined, State.UNDEFINED, name)
-
-
-def _activity(before: State, after: State, name: str) -> Iterator[Step]:
-    if before is after or after is State.SHUTOFF:
-        return
-    if before is not State.RUNNING:
-        yield Step(_TO_RUNNING[before], State.RUNNING, name)
-    if after is not State.RUNNING:
-        yield Step(_FROM_RUNNING[after], after, name)
-
-
-def _steps_to_absent(domain: KnownDomain) -> Iterator[Step]:
-    if domain.state in ACTIVE_STATES:
-        state = State.SHUTOFF if domain.persistent else State.UNDEFINED
-        yield Step(lifecycle.Stopped, state, domain.name, Cause.UNKNOWN)
-    if domain.state is State.SHUTOFF or (domain.state in ACTIVE_STATES and domain.persistent):
-        yield Step(lifecycle.Undefined, State.UNDEFINED, domain.name)
-
-
-def _after_stop(persistent: bool | None) -> State:
-    return State.UNDEFINED if persistent is False else State.SHUTOFF
-
-
-def _stop_cause(domain: KnownDomain, one: Listed) -> Cause:
-    cause = _STOP_CAUSES.get(_reason(one), Cause.UNKNOWN)
-    return Cause.GUEST_PANIC if cause is Cause.PROCESS_DIED and domain.evidence.panicked else cause
+        return make.events(domain, stop_before_start(domain, one) if replaced else [], None, None)
+    return make.events(domain, list(steps(domain, one, state, replaced=replaced)), one.id, reason_of(one))
 
 
 class _Maker(NamedTuple):
@@ -261,7 +123,7 @@ class _Maker(NamedTuple):
 
     def discovered(self, one: Listed, state: State | None) -> list[Event]:
         """Return the draft for a domain of which nothing is known; one that is being started has not run yet."""
-        reason = _reason(one)
+        reason = reason_of(one)
         starting = state is None and reason == "starting-up"
         if starting and one.persistent is False:
             return []  # it comes from nothing, which its callbacks will tell
