@@ -41,6 +41,11 @@ class Story:
         self.stream = Stream(self.known, epoch=lambda host: host)
         self.stream.listen(self.events.append)
 
+    def forget(self) -> None:
+        """Know nothing any more, as after a restart."""
+        self.known = KnownState()
+        self.stream.known = self.known
+
     def time(self) -> Time:
         nanoseconds = round(self.at * 1e9)
         return Time(nanoseconds, nanoseconds)

@@ -14,6 +14,7 @@ from vmwatch.encode import decode, encode
 from vmwatch.events import Event, LifecycleEvent, Origin, State, Time
 from vmwatch.events.derived import Unresponsive
 from vmwatch.fold import fold
+from vmwatch.journal_rows import everything, known_rows, restore
 from vmwatch.state import DomainCounters, KnownState
 
 
@@ -193,6 +194,13 @@ class TestMemory:
         story.say("DEFINED/UPDATED", name="next", id=-1)
         assert story.known.domain("h1", uuid_of("web")) is None
 
+    def test_a_domain_that_had_been_gone_for_long_can_come_back(self) -> None:
+        story = Story()
+        story.say("UNDEFINED/REMOVED", id=-1)
+        story.say("CRASHED/CRASHLOADED", after=700)
+        story.boot(define=False)
+        assert story.domain().state == "running"
+
     def test_a_domain_of_which_only_the_end_was_heard_is_forgotten_too(self) -> None:
         story = Story()
         story.say("UNDEFINED/REMOVED", id=-1)
@@ -272,6 +280,12 @@ callbacks = st.lists(
 
 def tell(driver: str | None, listed: bool, said: list[Any]) -> Story:
     story = Story(driver=driver, listed=listed)
+    tell_more(story, said)
+    return story
+
+
+def tell_more(story: Story, said: list[Any]) -> list[Event]:
+    before = len(story.events)
     for (what, arguments), host, name, number, after in said:
         if what == "lost":
             story.lose(host)
@@ -281,7 +295,7 @@ def tell(driver: str | None, listed: bool, said: list[Any]) -> Story:
             told = story.say(what, *arguments, host=host, name=name, id=number, after=after)
             assert [event.origin for event in told[:1]] == [Origin.LIBVIRT]
             assert all(event.origin is Origin.DERIVED for event in told[1:])
-    return story
+    return story.events[before:]
 
 
 drivers = st.sampled_from([None, "QEMU", "Xen", "vz", "LXC"])
@@ -328,6 +342,19 @@ def test_folding_what_was_written_gives_what_is_known(driver: str | None, listed
     assert known.domains == story.known.domains
     assert known.counters == story.known.counters
     assert known.hosts == story.known.hosts
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(before=callbacks, after=callbacks)
+def test_what_is_known_survives_being_written_down(before: list[Any], after: list[Any]) -> None:
+    going_on, restarted = tell(None, True, before), tell(None, True, before)
+    rows = known_rows(everything(restarted.known))
+    restarted.forget()
+    restore(restarted.known, rows)
+    told = [tell_more(story, after) for story in (going_on, restarted)]
+    assert told[0] == told[1]
+    assert going_on.known.domains == restarted.known.domains
+    assert going_on.known.counters == restarted.known.counters
 
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)

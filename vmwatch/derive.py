@@ -37,7 +37,7 @@ def _flapping(domain: KnownDomain, event: LifecycleEvent) -> Flapping | None:
         domain=event.domain,
         evidence=list(domain.outage_ids),
         outages=len(domain.outage_ids),
-        within_seconds=int(KEEP_OUTAGES_SECONDS),
+        within_seconds=KEEP_OUTAGES_SECONDS,
     )
 
 

@@ -25,7 +25,7 @@ from vmwatch.fold_counters import count, mark_gone, mark_there
 from vmwatch.fold_lifecycle import fold_lifecycle
 from vmwatch.state import KnownDomain, KnownState, Threshold
 
-KEEP_GONE_SECONDS = 600.0  # as long as a derived event may need it: flapping looks back so far
+KEEP_GONE = 600_000_000_000  # nanoseconds; as long as a derived event may need it: flapping looks back so far
 
 
 def fold(known: KnownState, event: Event) -> None:
@@ -35,6 +35,9 @@ def fold(known: KnownState, event: Event) -> None:
     host.time = event.time
     if event.uri is not None:
         host.uri = event.uri
+    gone = known.gone(event.host)
+    if gone:
+        _forget_long_gone(known, event, gone)
     if isinstance(event, DomainEvent):
         _fold_domain_event(known, event)
     elif isinstance(event, HostConnected):
@@ -43,9 +46,6 @@ def fold(known: KnownState, event: Event) -> None:
         host.boot_id = event.boot_id or host.boot_id
     elif isinstance(event, HostDisconnected):
         host.connected = False
-    gone = known.gone(event.host)
-    if gone:
-        _forget_long_gone(known, event, gone)
 
 
 def _fold_domain_event(known: KnownState, event: DomainEvent) -> None:
@@ -142,7 +142,7 @@ _CHANGES: Mapping[type[DomainEvent], Callable[[KnownState, KnownDomain, Any], No
 
 def _forget_long_gone(known: KnownState, event: Event, gone: dict[str, Time]) -> None:
     uuid, since = next(iter(gone.items()))
-    if event.time.since(since) > KEEP_GONE_SECONDS:
+    if event.time - since > KEEP_GONE:
         known.forget_domain(event.host, uuid)
 
 

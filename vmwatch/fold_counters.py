@@ -25,7 +25,7 @@ from vmwatch.events import (
 from vmwatch.state import KnownState
 from vmwatch.words import is_word
 
-KEEP_GONE_COUNTERS_SECONDS = 3600.0  # must be more than exporters show them for
+KEEP_GONE = 3_600_000_000_000  # nanoseconds; must be more than exporters show them for
 
 _DETAIL: dict[type[DomainEvent], str] = {
     device.WatchdogFired: "action",
@@ -118,5 +118,5 @@ def mark_gone(known: KnownState, host: str, name: str, at: Time) -> None:
 
 def _forget_long_gone(known: KnownState, host: str, at: Time) -> None:
     for name, counters in list(known.counters[host].items()):
-        if counters.gone is not None and at.since(counters.gone) > KEEP_GONE_COUNTERS_SECONDS:
+        if counters.gone is not None and at - counters.gone > KEEP_GONE:
             known.forget_counters(host, name)

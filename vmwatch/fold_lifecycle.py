@@ -7,7 +7,9 @@ from vmwatch.events import ACTIVE_STATES, Cause, LifecycleEvent, Origin, State, 
 from vmwatch.fold_migration import fold_migration
 from vmwatch.state import Evidence, KnownDomain, KnownState, OpenOutage
 
-KEEP_OUTAGES_SECONDS = 600.0  # the time in which a third outage is flapping
+KEEP_OUTAGES_SECONDS = 600  # the time in which a third outage is flapping
+
+_KEEP_OUTAGES = KEEP_OUTAGES_SECONDS * 1_000_000_000  # by the times on the wire: folding again has no other clock
 
 NO_OUTAGE = frozenset({Cause.MIGRATED, Cause.MIGRATION_FAILED, Cause.SNAPSHOT_REVERT, Cause.RECREATED})
 """Causes of a stop after which the guest runs on elsewhere, never ran, or is started again by the same action."""
@@ -208,9 +210,9 @@ def _begin_outage(domain: KnownDomain, event: LifecycleEvent, cause: Cause | Non
     inferred = event.origin is not Origin.LIBVIRT
     domain.outage = OpenOutage(began=event.time, evidence=[event.id], inferred=inferred, cause=cause)
     began, ids = domain.outages_began, domain.outage_ids
-    if began and event.time.since(began[-1]) > KEEP_OUTAGES_SECONDS:
+    if began and event.time - began[-1] > _KEEP_OUTAGES:
         domain.flapping = False
-    while began and event.time.since(began[0]) > KEEP_OUTAGES_SECONDS:
+    while began and event.time - began[0] > _KEEP_OUTAGES:
         del began[0], ids[0]
     began.append(event.time)
     ids.append(event.id)

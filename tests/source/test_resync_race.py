@@ -17,7 +17,7 @@ from vmwatch.fold import note_listing
 from vmwatch.source.listed import Listed, Listing
 from vmwatch.source.resync import differences
 
-RUNS = 1500
+RUNS = 1000
 RACE_SECONDS = 1.0
 LATENCY_SECONDS = 0.9
 GUESTS = ("a", "b", "c")
