@@ -74,11 +74,11 @@ def test_an_exception_stays_on_its_line(descriptor: int) -> None:
 def test_libraries_log_the_same_way_and_repeat_themselves_in_vain(descriptor: int) -> None:
     configure(LogSettings(format="json"), descriptor)
     for number in range(100):
-        logging.getLogger("aiokafka").error("broker %d is away", number)
-    logging.getLogger("aiokafka").info("connected")
+        logging.getLogger("a_library").error("broker %d is away", number)
+    logging.getLogger("a_library").info("connected")
     (line,) = written(descriptor).splitlines()
     entry = json.loads(line)
-    assert (entry["event"], entry["logger"], entry["level"]) == ("broker 0 is away", "aiokafka", "error")
+    assert (entry["event"], entry["logger"], entry["level"]) == ("broker 0 is away", "a_library", "error")
 
 
 def test_what_a_library_repeats_is_counted_when_it_is_told_again(descriptor: int) -> None:
