@@ -84,7 +84,13 @@ class Program:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, inside: AbstractContextManager[object] | None = None, stdout: int | None = None) -> None:
+    def start(
+        self,
+        *,
+        inside: AbstractContextManager[object] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
+    ) -> None:
         """Start the process, *inside* a context that only the start needs; its output may go to a pipe instead."""
         if self.running:
             raise BedError(f"{self.command[0]} runs already")
@@ -94,7 +100,7 @@ class Program:
                 [*(_END_WITH_STARTER if lasting else ()), *self.command],
                 env=self._environment,
                 cwd=self._folder,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=log if stdout is None else stdout,
                 stderr=log,
                 start_new_session=True,  # ctrl-C is for pytest, which then stops things in order

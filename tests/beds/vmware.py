@@ -1,4 +1,4 @@
-"""VMware's programs, as far as libvirt's driver for VMware Player and Workstation calls them: a shell script and folders.
+"""VMware's programs, as far as libvirt's driver for Player and Workstation calls them: a shell script and folders.
 
 libvirt runs `vmrun list` to see what runs, and reads each VM's .vmx and vmware.log beside it.  So a VM is a folder, and
 what runs is a line in a file: to be changed by whoever plays the user of that desktop.

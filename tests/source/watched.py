@@ -10,6 +10,7 @@ from vmwatch.events import DomainEvent, Event, Origin
 from vmwatch.settings import HostSettings, ShowSettings, StatsSettings
 from vmwatch.source.connection import Open
 from vmwatch.source.host import Host
+from vmwatch.source.line import PATIENCE, Patience
 from vmwatch.state import KnownState
 from vmwatch.stream import Stream
 
@@ -56,9 +57,11 @@ async def watching(
     uri: str,
     known: KnownState | None = None,
     open: Open | None = None,  # noqa: A002 - as Host calls it
+    patience: Patience = PATIENCE,
     **settings: Any,
 ) -> AsyncIterator[Watched]:
-    host = Host(HostSettings(**{"uri": uri, "name": "h"} | settings), StatsSettings(), ShowSettings(), open=open)
+    named = HostSettings(**{"uri": uri, "name": "h"} | settings)
+    host = Host(named, StatsSettings(), ShowSettings(), open=open, patience=patience)
     watched = Watched(host, known)
     task = asyncio.create_task(watched.host.run(watched.stream.publish, watched.stream.known))
     try:

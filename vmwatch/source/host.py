@@ -1,7 +1,7 @@
 """One hypervisor as a source: its connections, its callbacks in order, its listings, its samples."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,7 +20,7 @@ from vmwatch.source.connection import Connection, Open, host_error, open_libvirt
 from vmwatch.source.drivers import Look, driver_of_type, driver_of_uri, version_text
 from vmwatch.source.facts import connected_event, family_uri, is_local
 from vmwatch.source.fallback import Fallback
-from vmwatch.source.line import OPENINGS_AT_ONCE, Line, OpenLine, retired
+from vmwatch.source.line import OPENINGS_AT_ONCE, PATIENCE, Line, OpenLine, Patience, retired
 from vmwatch.source.listed import Listing
 from vmwatch.source.listing import Lister
 from vmwatch.source.loop import Gate, Mailbox
@@ -48,6 +48,7 @@ class Host:
         *,
         turns: asyncio.Semaphore | None = None,
         open: Open | None = None,  # noqa: A002 - libvirt's word
+        patience: Patience = PATIENCE,
     ) -> None:
         self.name = settings.name
         self.uri = without_credentials(settings.uri)
@@ -61,7 +62,8 @@ class Host:
         self._mailbox: Mailbox
         self._relisting: Relisting | None = None
         self._takes_events = False
-        self._line = Line(self.name, open=self._open, watch=self._watch, lost=self._lost, turns=self._turns)
+        self._patience = patience
+        self._line = self._make_line(self.name, self._open, self._watch, self._lost)
         self._fallback = Fallback(stats.groups)
         self._sampler = Sampler(
             self.name,
@@ -156,7 +158,16 @@ class Host:
                 said.add(error.reason)
                 log.info("no events of this family for now", host=self.name, family=family.name, reason=error.reason)
 
-        return Line(f"{self.name} {family.name}", open=open_family, watch=watch, lost=lost, turns=self._turns)
+        return self._make_line(f"{self.name} {family.name}", open_family, watch, lost)
+
+    def _make_line(
+        self,
+        name: str,
+        open: Callable[[Callable[[str], None]], Connection],  # noqa: A002 - libvirt's word
+        watch: Callable[[OpenLine], Awaitable[None]],
+        lost: Callable[[HostError], None],
+    ) -> Line:
+        return Line(name, open=open, watch=watch, lost=lost, turns=self._turns, patience=self._patience)
 
     async def _watch(self, line: OpenLine) -> None:
         lister = Lister(self.name, self.uri, self._driver.look, self.connect)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import libvirt
 import structlog
@@ -16,13 +16,27 @@ from vmwatch.threads import Worker
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-PATIENCE_SECONDS = 10.0  # an opening that takes longer is told; it goes on, since it cannot be cancelled
-ABANDON_SECONDS = 120.0  # then another one is tried beside it: the peer of this one may have gone without a word
-MOST_ABANDONED = 3  # at once, for one line: each holds a thread
-CALL_SECONDS = 30.0
 CLOSE_SECONDS = 1.0
 TURN_SECONDS = 1.0  # after this an opening gives up its turn: hosts that do not answer must not delay others
 OPENINGS_AT_ONCE = 8
+
+
+class Patience(NamedTuple):
+    """How long a host may be silent.
+
+    An opening that takes longer than *open_seconds* is told; it goes on, since it cannot be cancelled.  After another
+    *again_seconds* a second one is tried beside it: the peer of this one may have gone without a word.  At most
+    *most_left_behind* are left so at once, as each holds a thread.  *call_seconds* is for connections without
+    keep-alive, where nothing else would tell.
+    """
+
+    open_seconds: float = 10.0
+    again_seconds: float = 120.0
+    most_left_behind: int = 3
+    call_seconds: float = 30.0
+
+
+PATIENCE = Patience()
 
 T = TypeVar("T")
 
@@ -35,10 +49,13 @@ log = structlog.get_logger(__name__)
 class OpenLine:
     """A connection that stands, with the thread that makes its calls; *ended* says why when it is lost."""
 
-    def __init__(self, connection: Connection, worker: Worker, ended: "asyncio.Future[str]") -> None:
+    def __init__(
+        self, connection: Connection, worker: Worker, ended: "asyncio.Future[str]", call_seconds: float
+    ) -> None:
         self.connection = connection
         self.ended = ended
         self._worker = worker
+        self._call_seconds = None if connection.keeps_alive else call_seconds
 
     async def call(self, function: Callable[[libvirt.virConnect], T]) -> T:
         """Call *function* with the connection, in its thread; HostError where libvirt refuses or the line is lost.
@@ -47,12 +64,9 @@ class OpenLine:
         """
         call = self._worker.submit(lambda: function(self.connection.libvirt))
         waits: set[asyncio.Future[Any]] = {call, self.ended}
-        seconds = None if self.connection.keeps_alive else CALL_SECONDS
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if self.ended.done() and not call.done():
-            raise HostError(self.ended.result())
+        await asyncio.wait(waits, timeout=self._call_seconds, return_when=asyncio.FIRST_COMPLETED)
         if not call.done():
-            raise no_answer(CALL_SECONDS)
+            raise HostError(self.ended.result()) if self.ended.done() else no_answer(self._call_seconds or 0)
         try:
             return call.result()
         except libvirt.libvirtError as error:
@@ -78,6 +92,7 @@ class Line:
         watch: Callable[[OpenLine], Awaitable[None]],
         lost: Callable[[HostError], None],
         turns: asyncio.Semaphore,
+        patience: Patience,
     ) -> None:
         self.opened = 0
         self._name = name
@@ -85,7 +100,8 @@ class Line:
         self._watch = watch
         self._lost = lost
         self._turns = turns
-        self._abandoned: set[asyncio.Future[Connection]] = set()
+        self._patience = patience
+        self._left_behind: set[asyncio.Future[Connection]] = set()
 
     async def run(self) -> None:
         """Open and watch, again and again, until cancelled."""
@@ -119,24 +135,29 @@ class Line:
             raise
         self.opened += 1
         try:
-            await self._watch(OpenLine(connection, worker, ended))
+            await self._watch(OpenLine(connection, worker, ended, self._patience.call_seconds))
         finally:
             await _close(connection, worker)
 
     async def _patiently(self, worker: Worker, opening: "Opening") -> Connection:
+        patience = self._patience
         async with self._turns:
             answer = worker.submit(opening)
-            await asyncio.wait({answer}, timeout=TURN_SECONDS)
-        await asyncio.wait({answer}, timeout=PATIENCE_SECONDS - TURN_SECONDS)
+            await asyncio.wait({answer}, timeout=min(TURN_SECONDS, patience.open_seconds))
+        await asyncio.wait({answer}, timeout=max(0.0, patience.open_seconds - TURN_SECONDS))
         if not answer.done():
-            self._lost(no_answer(PATIENCE_SECONDS))
-            await asyncio.wait({answer}, timeout=ABANDON_SECONDS if len(self._abandoned) < MOST_ABANDONED else None)
+            self._lost(no_answer(patience.open_seconds))
+            again = len(self._left_behind) < patience.most_left_behind
+            await asyncio.wait({answer}, timeout=patience.again_seconds if again else None)
         if not answer.done():
-            self._abandoned.add(answer)
-            answer.add_done_callback(self._abandoned.discard)
-            answer.add_done_callback(lambda answer: answer.exception())  # nobody wants to know any more
-            raise no_answer(PATIENCE_SECONDS)
+            self._left_behind.add(answer)
+            answer.add_done_callback(self._back)
+            raise no_answer(patience.open_seconds)
         return answer.result()
+
+    def _back(self, answer: "asyncio.Future[Connection]") -> None:
+        self._left_behind.discard(answer)
+        answer.exception()  # whatever it was, nobody waits for it any more
 
 
 class Opening:
@@ -164,7 +185,7 @@ class Opening:
 
 def no_answer(seconds: float) -> HostError:
     """Return what is told of a host that is silent."""
-    return HostError(f"no answer for {seconds:.0f} s", "check the network and the daemon there")
+    return HostError(f"no answer for {seconds:g} s", "check the network and the daemon there")
 
 
 async def _close(connection: Connection, worker: Worker) -> None:
