@@ -3,17 +3,8 @@
 import msgspec
 
 from vmwatch import words
-from vmwatch.events import Cause, Time
-
-BAD_CAUSES = (
-    Cause.GUEST_PANIC,
-    Cause.WATCHDOG,
-    Cause.PROCESS_DIED,
-    Cause.HYPERVISOR_QUIT,
-    Cause.MIGRATION_FAILED,
-    Cause.HOST_REBOOTED,
-)
-"""Why a domain stopped although nobody wanted it to."""
+from vmwatch.events import Time
+from vmwatch.severity import BAD_CAUSES
 
 EVENTS_BORN_AT_ZERO = (
     "crashed ",  # inferred ones have no detail
@@ -23,7 +14,7 @@ EVENTS_BORN_AT_ZERO = (
 )
 """Counted events that every known domain has from the start: increase() sees nothing in a series born at 1."""
 
-STOPS_BORN_AT_ZERO = tuple(str(cause) for cause in BAD_CAUSES)
+STOPS_BORN_AT_ZERO = tuple(sorted(BAD_CAUSES))
 """Counted causes that every known domain has from the start."""
 
 HISTOGRAM_BOUNDS_SECONDS = {

@@ -94,7 +94,6 @@ def _note_resume(domain: KnownDomain, event: lifecycle.Resumed) -> None:
     _note_unknown_persistence(domain, event)
     evidence.finished = evidence.guest_shutdown = evidence.hibernating = evidence.restoring = False
     evidence.shutdown_finished = None
-    evidence.arrived = evidence.arrived or evidence.incoming
     evidence.incoming = False
     if event.previous_state is State.CRASHED:
         evidence.crash_restarted = event.time
@@ -103,7 +102,7 @@ def _note_resume(domain: KnownDomain, event: lifecycle.Resumed) -> None:
 def _note_suspension(domain: KnownDomain, event: lifecycle.Suspended) -> None:
     evidence = domain.evidence
     evidence.restoring = False
-    evidence.arrived = evidence.arrived or evidence.incoming
+    evidence.arrived = evidence.incoming
     if event.detail == "guest-shutdown":
         evidence.guest_shutdown = evidence.finished = True
 

@@ -63,7 +63,7 @@ class Evidence(msgspec.Struct, kw_only=True):
     """What was told of a domain since its last start, by which later events are explained.
 
     *shutdown_finished* is when libvirt told it (never inferred); *finished* is set while the guest has shut down and
-    its process is still there; *incoming* from STARTED/MIGRATED to the first RESUMED, *arrived* by that or a SUSPENDED;
+    its process is still there; *incoming* from STARTED/MIGRATED to the first RESUMED, *arrived* if it is paused there;
     *restoring* from a STARTED/RESTORED that leaves the domain paused to the RESUMED or SUSPENDED after it; *replaced*
     when another process of the same domain was started, and the STOPPED of the old one is to come.
     """
