@@ -110,13 +110,13 @@ class Story:
         assert known is not None
         return known
 
-    def stopped_by_a_listing(self, name: str = "web", host: str = "h1") -> Event:
+    def stopped_by_a_listing(self, name: str = "web", host: str = "h1", reason: str = "unknown") -> Event:
         """Tell that a listing shows *name* off, which no callback had said."""
         self.at += STEP_SECONDS
-        domain = Listed(uuid_of(name), name, None, state=5, reason=0, persistent=True)
+        number = words.STATE_REASONS["shutoff"].index(reason)
+        domain = Listed(uuid_of(name), name, None, state=5, reason=number, persistent=True)
         listing = Listing(host, f"test:{host}", self.time(), self.time(), [domain])
-        (event,) = self.publish(*differences(self.known, listing, now=self.time(), origin=Origin.RESYNC))
-        return event
+        return self.publish(*differences(self.known, listing, now=self.time(), origin=Origin.RESYNC))[0]
 
     def _prepare(self, host: str) -> None:
         entry = self.known.host(host)

@@ -180,6 +180,7 @@ def test_a_migration_is_completed_by_the_sources_job_and_told_by_the_destination
     assert migration.evidence[-1] == job.id
     assert (migration.uri, migration.domain.id, migration.time) == ("test:h2", 2, job.time)
     assert migration.sequence == story.known.hosts["h2"].sequence
+    assert [story.domain(host=host).migration for host in ("h1", "h2")] == [None, None]
 
 
 def test_a_migration_by_post_copy_is_completed_like_any_other() -> None:
@@ -219,6 +220,27 @@ def test_on_drivers_without_that_job_the_sources_stop_completes_it() -> None:
     story = Story(driver="Xen")
     migrate_up_to_arrival(story)
     assert shorts(story.say("STOPPED/MIGRATED", host="h1"))[1] == "migration completed seen=both h1->h2 on=h2"
+
+
+def test_a_listing_that_shows_the_source_migrated_completes_it_where_it_was_under_way() -> None:
+    story = Story()
+    migrate_up_to_arrival(story)
+    told = story.stopped_by_a_listing(reason="migrated")
+    assert short(story.events[-1]) == "migration completed seen=both h1->h2 on=h2"
+    assert story.events[-2] == told
+    story = running()
+    story.stopped_by_a_listing(reason="migrated")
+    assert migrations(story) == []
+
+
+def test_a_paused_guest_whose_source_is_listed_as_migrated_has_moved_too() -> None:
+    story = Story()
+    story.boot(host="h1")
+    story.say("SUSPENDED/PAUSED", host="h1")
+    story.say("STARTED/MIGRATED", host="h2")
+    story.say("SUSPENDED/PAUSED", host="h2")
+    story.stopped_by_a_listing(reason="migrated")
+    assert shorts(migrations(story)) == ["migration completed seen=both h1->h2 on=h2"]
 
 
 def test_the_loss_of_the_source_completes_it_where_the_guest_is_resumed() -> None:

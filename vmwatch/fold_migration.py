@@ -21,7 +21,6 @@ def fold_migration(known: KnownState, domain: KnownDomain, event: LifecycleEvent
 
 
 def _resume(domain: KnownDomain, event: LifecycleEvent) -> None:
-    domain.handed_over = False
     if event.detail in _MOVES:
         domain.postcopy_failed = event.detail == "postcopy-failed"
     if domain.migration is not None and domain.migration.incoming:

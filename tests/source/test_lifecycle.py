@@ -26,6 +26,12 @@ SCENARIOS: dict[str, list[tuple[str, list[str]]]] = {
         ("SUSPENDED/PAUSED", ["suspended shutdown->shutdown"]),
         ("STOPPED/SHUTDOWN", ["stopped shutdown->shutoff cause=guest-shutdown flush_seconds=4"]),
     ],
+    "what comes after the process has gone": [
+        ("SHUTDOWN/GUEST", ["shutdown-finished running->shutdown"]),
+        ("STOPPED/SHUTDOWN", ["stopped shutdown->shutoff cause=guest-shutdown flush_seconds=2"]),
+        ("STOPPED/SHUTDOWN", ["stopped shutoff->shutoff cause=guest-shutdown"]),
+        ("SUSPENDED/PAUSED", ["suspended shutoff->paused"]),
+    ],
     "a forced stop": [
         ("SHUTDOWN/HOST", ["shutdown-finished running->shutdown"]),
         ("STOPPED/DESTROYED", ["stopped shutdown->shutoff cause=destroyed"]),
@@ -275,8 +281,9 @@ def test_a_driver_without_crashed_says_guest_panic_by_stopped_crashed(driver: st
     assert shorts(story.say("STOPPED/CRASHED")) == ["stopped running->shutoff cause=guest-panic"]
 
 
-def test_xen_starts_the_new_process_of_a_reboot_before_it_stops_the_old_one() -> None:
-    story = Story(driver="Xen")
+@pytest.mark.parametrize("driver", ["Xen", None])
+def test_xen_starts_the_new_process_of_a_reboot_before_it_stops_the_old_one(driver: str | None) -> None:
+    story = Story(driver=driver)
     story.say("DEFINED/ADDED", id=-1)
     story.say("STARTED/BOOTED", id=1)
     assert shorts(story.say("STARTED/BOOTED", id=2)) == ["started running->running"]
@@ -284,6 +291,13 @@ def test_xen_starts_the_new_process_of_a_reboot_before_it_stops_the_old_one() ->
     assert story.domain().id == 2
     assert shorts(story.say("STOPPED/SHUTDOWN", id=2)) == ["stopped running->shutoff cause=guest-shutdown"]
     assert story.domain().outage is not None
+
+
+def test_on_qemu_a_stop_is_one_also_where_another_was_missed() -> None:
+    story = Story(driver="QEMU")
+    story.boot(id=1)
+    story.say("STARTED/BOOTED", id=2)
+    assert shorts(story.say("STOPPED/SHUTDOWN", id=2)) == ["stopped running->shutoff cause=guest-shutdown"]
 
 
 def test_xen_pauses_moves_and_wakes_up_without_a_step_more() -> None:
