@@ -33,8 +33,10 @@ from vmwatch.supervise import SupervisedExporter
 from vmwatch.systemd import notify
 from vmwatch.web import Web
 
-GRACE_SECONDS = 3.0
-JOURNAL_GRACE_SECONDS = 1.0
+SOURCES_GRACE_SECONDS = 1.0
+EXPORTERS_GRACE_SECONDS = 2.0
+CANCELLED_GRACE_SECONDS = 0.5
+JOURNAL_GRACE_SECONDS = 1.0  # with the others, less than the five seconds that are promised
 SWITCH_SECONDS = 0.0005  # a tenth of Python's: a thread that converts samples must not make the event loop late
 MEMORY_JOURNAL_BYTES = 16 * 1024 * 1024
 
@@ -165,12 +167,13 @@ class Service:
             await asyncio.wait({journal, web, sampling, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
-            await _cancelled([*sources, sampling], GRACE_SECONDS)
+            await _cancelled([*sources, sampling], SOURCES_GRACE_SECONDS)
+            web.cancel()
             await self._drain(exporters)
-            await _cancelled([web, journal], GRACE_SECONDS)
+            await _cancelled([web, journal], CANCELLED_GRACE_SECONDS)
             await self._close_journal()
         for task in (journal, web, sampling):
-            if not task.cancelled() and (error := task.exception()):
+            if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
 
     async def _keep(self, source: Source) -> None:
@@ -187,10 +190,10 @@ class Service:
         for one in self._exporters:
             one.delivery.close()
         if exporters:
-            _done, late = await asyncio.wait(exporters, timeout=GRACE_SECONDS)
+            _done, late = await asyncio.wait(exporters, timeout=EXPORTERS_GRACE_SECONDS)
             for task in late:
                 log.warning("exporter did not finish in time", exporter=task.get_name())
-            await _cancelled(list(late), GRACE_SECONDS / 3)
+            await _cancelled(list(late), CANCELLED_GRACE_SECONDS)
 
     async def _close_journal(self) -> None:
         closing = asyncio.create_task(self._journal.close())

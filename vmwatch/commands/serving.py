@@ -53,12 +53,19 @@ class Undertaking:
 def serve_until_stopped(undertaking: Undertaking, *, keep_state: bool = True) -> int:
     """Serve until a signal says stop; ConfigError and VmwatchError where it cannot start."""
     try:
-        asyncio.run(serve(undertaking.make, keep_state=keep_state, started=undertaking.started))
+        asyncio.run(_serve(undertaking, keep_state))
     except BaseExceptionGroup as group:
         expected = group.subgroup(VmwatchError)
         raise (_first(expected) if expected else group) from None
-    _end_threads()
+    if threading.active_count() > 1:
+        _leave()  # a thread may be caught in a call to libvirt that never returns
     return 0
+
+
+async def _serve(undertaking: Undertaking, keep_state: bool) -> None:
+    await serve(undertaking.make, keep_state=keep_state, started=undertaking.started)
+    if len(asyncio.all_tasks()) > 1:
+        _leave()  # what did not end when it was cancelled will not end for asyncio.run either
 
 
 def _first(group: BaseExceptionGroup[VmwatchError]) -> VmwatchError:
@@ -66,9 +73,7 @@ def _first(group: BaseExceptionGroup[VmwatchError]) -> VmwatchError:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _end_threads() -> None:
-    """Leave at once where threads are left: one may be caught in a call to libvirt that never returns."""
-    if threading.active_count() > 1:
-        with suppress(OSError, ValueError, AttributeError):  # closed, or never there
-            sys.stdout.flush()
-        os._exit(0)
+def _leave() -> None:
+    with suppress(OSError, ValueError, AttributeError):  # closed, or never there
+        sys.stdout.flush()
+    os._exit(0)
