@@ -182,10 +182,14 @@ class Libvirtd:
         """Let it go on."""
         self.daemon.resume()
 
+    def processes(self) -> Iterator[tuple[int, list[str]]]:
+        """Tell the number and the command line of the daemon, its guests, and all they have started."""
+        return self._cell.processes()
+
     def guest_pid(self, domain: libvirt.virDomain) -> int:
         """Return the number of the QEMU process of *domain*, to be sent signals."""
         wanted = domain.UUIDString()
-        for pid, command in self._cell.processes():
+        for pid, command in self.processes():
             if "-uuid" in command and command[command.index("-uuid") + 1] == wanted:
                 return pid
         raise BedError(f"{domain.name()} has no process")

@@ -37,9 +37,10 @@ class Watched:
         return [event.type for event in self.events if origin is None or event.origin is origin]
 
     def told_of(self, domain: str) -> list[str]:
-        """Say what was told of *domain*, in short: `origin type`."""
+        """Say what was told of *domain*, in short and without what follows from it: `origin type`."""
         events = [one for one in self.events if isinstance(one, DomainEvent) and one.domain.name == domain]
-        return [f"{one.origin} {one.type.removeprefix('domain.')}" for one in events]
+        told = [one for one in events if one.origin is not Origin.DERIVED]
+        return [f"{one.origin} {one.type.removeprefix('domain.')}" for one in told]
 
     async def until(self, enough: Callable[[], bool]) -> None:
         """Wait until *enough* holds after an event."""

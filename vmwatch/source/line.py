@@ -143,6 +143,7 @@ class Line:
         patience = self._patience
         async with self._turns:
             answer = worker.submit(opening)
+            answer.add_done_callback(self._back)
             await asyncio.wait({answer}, timeout=min(TURN_SECONDS, patience.open_seconds))
         await asyncio.wait({answer}, timeout=max(0.0, patience.open_seconds - TURN_SECONDS))
         if not answer.done():
@@ -151,13 +152,12 @@ class Line:
             await asyncio.wait({answer}, timeout=patience.again_seconds if again else None)
         if not answer.done():
             self._left_behind.add(answer)
-            answer.add_done_callback(self._back)
             raise no_answer(patience.open_seconds)
         return answer.result()
 
     def _back(self, answer: "asyncio.Future[Connection]") -> None:
         self._left_behind.discard(answer)
-        answer.exception()  # whatever it was, nobody waits for it any more
+        answer.exception()  # seen, also where nobody waits for it any more
 
 
 class Opening:
