@@ -270,7 +270,7 @@ def test_the_loss_of_the_destination_completes_nothing() -> None:
 
 
 def test_a_source_that_nobody_watches_leaves_the_destinations_half() -> None:
-    for arrival in ("RESUMED/MIGRATED", "SUSPENDED/PAUSED"):
+    for arrival in ("RESUMED/MIGRATED", "SUSPENDED/PAUSED", "SUSPENDED/MIGRATED"):
         story = Story()
         story.say("STARTED/MIGRATED", host="h2")
         assert shorts(story.say(arrival, host="h2"))[1] == "migration completed seen=destination None->h2 on=h2"

@@ -223,6 +223,7 @@ class TestMemory:
         domain = story.domain()
         started = Time(story.time() - int(STEP_SECONDS * 1e9))
         assert (domain.id, domain.started, domain.since) == (7, started, started)
+        assert domain.sequence == story.events[-1].sequence
         story.say("SUSPENDED/PAUSED")
         assert (domain.started, domain.since) == (started, story.time())
         story.say("STOPPED/DESTROYED", id=-1)

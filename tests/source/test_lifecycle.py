@@ -70,6 +70,12 @@ SCENARIOS: dict[str, list[tuple[str, list[str]]]] = {
         ("REBOOT +0.2", ["rebooted part_of=crash-restart"]),
         ("REBOOT +2", ["rebooted"]),
     ],
+    "a reset of a crashed guest that is paused at once": [
+        ("CRASHED/PANICKED", ["crashed running->crashed"]),
+        ("REBOOT", ["rebooted part_of=crash-restart"]),
+        ("SUSPENDED/PAUSED +0.1", ["suspended crashed->paused"]),
+        ("REBOOT +0.1", ["rebooted part_of=crash-restart duplicate"]),
+    ],
     "a crash kernel that is loaded": [("CRASHED/CRASHLOADED", ["crashed running->running"])],
     "a core dump with a crash": [
         ("SUSPENDED/PAUSED", ["suspended running->paused"]),
