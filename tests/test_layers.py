@@ -28,6 +28,7 @@ LAYERS = re.findall(
     source.sampler source.fallback source.host source.workload
     replay source.recorded schema asyncapi
     service
+    serve
     commands
     __main__
     """,

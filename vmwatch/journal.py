@@ -15,7 +15,7 @@ import structlog
 
 from vmwatch.encode import decode, encode
 from vmwatch.events import DomainSampled, Event, HostSampled
-from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record
+from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record, is_damage, set_aside
 from vmwatch.journal_rows import everything, known_rows, restore, restore_counters
 from vmwatch.pipeline import JournalStatus
 from vmwatch.state import DomainCounters, KnownState
@@ -74,7 +74,7 @@ class Journal:
         try:
             self._load(self._new_file())
         except sqlite3.DatabaseError as error:
-            if self._path is None or not _is_damage(error):
+            if self._path is None or not is_damage(error):
                 raise
             self._set_aside(str(error))
             self._load(self._new_file())
@@ -94,11 +94,7 @@ class Journal:
 
     def _set_aside(self, reason: str) -> None:
         assert self._path is not None  # noqa: S101 - a journal in memory cannot be damaged
-        aside = self._path.with_name(f"{self._path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
-        for suffix in ("", "-wal", "-shm"):
-            part = self._path.with_name(self._path.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
+        aside = set_aside(self._path)
         self.damage = f"{reason}; set aside as {aside}"
         log.error("journal damaged", reason=reason, set_aside=str(aside))
 
@@ -185,7 +181,7 @@ class Journal:
         if not self._trouble:
             log.error("journal not writable", reason=str(error), path=str(self._path), waiting=len(self._waiting))
         self._trouble = str(error)
-        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+        if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
             await self._worker.call(self._begin_anew, str(error), known_rows(everything(self.known)))
 
     def _begin_anew(self, reason: str, rows: Mapping[KnownKey, bytes | None]) -> None:
@@ -255,7 +251,3 @@ class Journal:
             log.error("journal closed with events unwritten", events=len(self._waiting), reason=self._trouble)
         await self._worker.call(lambda: self._file.close())
         self._worker.end()
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

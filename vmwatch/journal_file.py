@@ -64,6 +64,21 @@ class Lost(msgspec.Struct, frozen=True):
     last_sequence: int
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Say whether *error* means that the file is no longer a journal, rather than that it cannot be reached now."""
+    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename the file at *path* and what belongs to it; return its new name, which says when."""
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
 class JournalFile:
     """The opened file at *path*, or a journal in memory where that is None; sqlite3.Error is left to the caller."""
 

@@ -6,9 +6,7 @@ server ends, and the journal closes last.
 
 import asyncio
 import os
-import signal
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from vmwatch.choose import chooser
 from vmwatch.core import Core
 from vmwatch.delivery import Delivery, DurableDelivery
 from vmwatch.directory import lock_directory
-from vmwatch.errors import ConfigError
 from vmwatch.events import DomainSampled, Event, EventsDropped, HostSampled, Origin
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
@@ -30,14 +27,12 @@ from vmwatch.settings import ExporterSettings, Globs, Settings
 from vmwatch.state import KnownState
 from vmwatch.stream import Stream, now
 from vmwatch.supervise import SupervisedExporter
-from vmwatch.systemd import notify
 from vmwatch.web import Web
 
 SOURCES_GRACE_SECONDS = 1.0
 EXPORTERS_GRACE_SECONDS = 2.0
 CANCELLED_GRACE_SECONDS = 0.5
 JOURNAL_GRACE_SECONDS = 1.0  # with the others, less than the five seconds that are promised
-SWITCH_SECONDS = 0.0005  # a tenth of Python's: a thread that converts samples must not make the event loop late
 MEMORY_JOURNAL_BYTES = 16 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
@@ -228,54 +223,3 @@ async def _cancelled(tasks: Sequence["asyncio.Task[Any]"], seconds: float) -> No
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=seconds)
-
-
-Make = Callable[[], tuple[Settings, Sequence[Source]]]
-
-
-async def serve(make: Make, *, keep_state: bool = True, started: Callable[[Sequence[str]], None] | None = None) -> None:
-    """Run what *make* returns until SIGTERM or SIGINT; on SIGHUP make it anew, and go on with that where it differs.
-
-    *started* is called with the URLs of the web server, once it can be reached.
-    Errors of the first *make*, and VmwatchError of a start, are the caller's; a later wrong configuration is logged and
-    the old one kept.
-    """
-    sys.setswitchinterval(SWITCH_SECONDS)
-    stop, again = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, again.set)
-    settings, sources = make()
-    while not stop.is_set():
-        service = Service(settings, sources, keep_state=keep_state, reload=again.set)
-        if started is not None:
-            started(service.urls)
-        notify("READY=1")
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(service.run())
-            settings, sources = await _renewed(make, settings, stop, again, running)
-            notify("RELOADING=1" if sources else "STOPPING=1")
-            service.stop.set()
-
-
-async def _renewed(
-    make: Make, settings: Settings, stop: asyncio.Event, again: asyncio.Event, running: "asyncio.Task[None]"
-) -> tuple[Settings, Sequence[Source]]:
-    """Wait until vmwatch has to stop, or its configuration has changed; return the new one."""
-    while True:
-        waits = [asyncio.create_task(event.wait()) for event in (stop, again)]
-        await asyncio.wait({*waits, running}, return_when=asyncio.FIRST_COMPLETED)
-        await _cancelled(waits, 1.0)
-        if not again.is_set() or stop.is_set():
-            return settings, ()
-        again.clear()
-        try:
-            new, sources = make()
-        except ConfigError as error:
-            log.error("configuration not taken over", reason=str(error))
-            continue
-        if new != settings:
-            log.info("configuration changed")
-            return new, sources
-        log.info("configuration unchanged")

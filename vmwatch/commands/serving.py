@@ -11,7 +11,7 @@ import structlog
 
 from vmwatch.errors import VmwatchError
 from vmwatch.pipeline import Source
-from vmwatch.service import serve
+from vmwatch.serve import serve
 from vmwatch.settings import Settings
 
 log = structlog.get_logger(__name__)

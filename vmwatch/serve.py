@@ -1,0 +1,69 @@
+"""Keeps vmwatch running until a signal says stop, and takes over a changed configuration."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from vmwatch.errors import ConfigError
+from vmwatch.pipeline import Source
+from vmwatch.service import Service
+from vmwatch.settings import Settings
+from vmwatch.systemd import notify
+
+SWITCH_SECONDS = 0.0005  # a tenth of Python's: a thread that converts samples must not make the event loop late
+
+log = structlog.get_logger(__name__)
+
+Make = Callable[[], tuple[Settings, Sequence[Source]]]
+
+
+async def serve(make: Make, *, keep_state: bool = True, started: Callable[[Sequence[str]], None] | None = None) -> None:
+    """Run what *make* returns until SIGTERM or SIGINT; on SIGHUP make it anew, and go on with that where it differs.
+
+    *started* is called with the URLs of the web server, once it can be reached.
+    Errors of the first *make*, and VmwatchError of a start, are the caller's; a later wrong configuration is logged and
+    the old one kept.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    stop, again = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    settings, sources = make()
+    while not stop.is_set():
+        service = Service(settings, sources, keep_state=keep_state, reload=again.set)
+        if started is not None:
+            started(service.urls)
+        notify("READY=1")
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(service.run())
+            settings, sources = await _renewed(make, settings, stop, again, running)
+            notify("RELOADING=1" if sources else "STOPPING=1")
+            service.stop.set()
+
+
+async def _renewed(
+    make: Make, settings: Settings, stop: asyncio.Event, again: asyncio.Event, running: "asyncio.Task[None]"
+) -> tuple[Settings, Sequence[Source]]:
+    """Wait until vmwatch has to stop, or its configuration has changed; return the new one."""
+    while True:
+        waits = [asyncio.create_task(event.wait()) for event in (stop, again)]
+        await asyncio.wait({*waits, running}, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not again.is_set() or stop.is_set():
+            return settings, ()
+        again.clear()
+        try:
+            new, sources = make()
+        except ConfigError as error:
+            log.error("configuration not taken over", reason=str(error))
+            continue
+        if new != settings:
+            log.info("configuration changed")
+            return new, sources
+        log.info("configuration unchanged")
