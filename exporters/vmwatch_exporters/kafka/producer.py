@@ -24,6 +24,7 @@ class Producer:
         self.inner = AIOKafkaProducer(acks="all", enable_idempotence=True, **settings)
         self.client: AIOKafkaClient = self.inner.client
         self.start: Callable[[], Awaitable[None]] = self.inner.start
+        self._maker = asyncio.current_task()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.client.force_metadata_update = _PacedUpdate(self.client.force_metadata_update)
         self.client.send = self._noting_tasks(self.client.send)
@@ -35,7 +36,6 @@ class Producer:
         sender = self.inner._sender.sender_task  # noqa: SLF001
         if sender is not None:
             tasks.add(sender)
-        tasks.discard(asyncio.current_task())
         for task in tasks:
             task.cancel()
         if tasks:
@@ -47,9 +47,9 @@ class Producer:
     def _noting_tasks(self, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def noting(*arguments: Any, **options: Any) -> Any:
             task = asyncio.current_task()
-            assert task is not None  # noqa: S101 - this is a coroutine
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if task is not None and task is not self._maker:
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
             return await send(*arguments, **options)
 
         return noting

@@ -1,7 +1,7 @@
 """One run of the Kafka exporter: connect, make the topic of states right, send batch after batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import chain
@@ -40,7 +40,7 @@ async def deliver(kafka: "Kafka", batches: Batches, watch: Watch) -> None:
         await sending.start()
         try:
             states = await _right_states(kafka, sending, watch)
-            async for batch in _or_empty(batches, states.unsettled):
+            while (batch := await _next(batches, impatient=states.unsettled())) is not None:
                 records = map(partial(_record, kafka), batch)
                 _tell(kafka, watch, await sending.send(chain(records, states.after(batch), states.settled())))
         finally:
@@ -82,6 +82,7 @@ async def _connect(kafka: "Kafka", topics: Topics, troubles: Troubles) -> Produc
     async with _or_dropped(kafka, producer, troubles):
         await producer.start()
         await topics.ensure(producer.client, settings)
+    troubles.clear()
     return producer
 
 
@@ -129,18 +130,13 @@ def _record(kafka: "Kafka", event: Event) -> Record:
     return (structured_record if kafka.content_mode == "structured" else binary_record)(event, topic)
 
 
-async def _or_empty(batches: Batches, impatient: Callable[[], bool]) -> AsyncIterator[Sequence[Event]]:
-    """Yield *batches*, and now and then an empty one while *impatient* says so."""
-    while True:
-        batch: Sequence[Event] = ()
-        try:
-            async with asyncio.timeout(SETTLE_SECONDS if impatient() else None):
-                batch = await anext(batches)
-        except TimeoutError:
-            pass
-        except StopAsyncIteration:
-            return
-        yield batch
+async def _next(batches: Batches, *, impatient: bool) -> Sequence[Event] | None:
+    """Return the next of *batches*, None after the last one, and an empty one soon if *impatient*."""
+    try:
+        async with asyncio.timeout(SETTLE_SECONDS if impatient else None):
+            return await anext(batches, None)
+    except TimeoutError:
+        return ()
 
 
 def _tell(kafka: "Kafka", watch: Watch, refusals: Iterable[Refusal]) -> None:

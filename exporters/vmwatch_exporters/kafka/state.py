@@ -3,6 +3,7 @@
 States come from the one fold, which may be ahead of the batch in hand: a record says the `sequence` it stands at.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -87,8 +88,8 @@ class States:
     def _record(self, key: Key) -> Record:
         domain = _present(self._watch.known(), key)
         value = None if domain is None else _encoder.encode(self._value(key[0], domain))
-        now = self._watch.known().hosts[key[0]].time if key[0] in self._watch.known().hosts else 0
-        return Record(self._topic, "/".join(key).encode("utf-8", "replace"), value, _HEADERS, now // 1_000_000)
+        key_bytes = "/".join(key).encode("utf-8", "replace")
+        return Record(self._topic, key_bytes, value, _HEADERS, time.time_ns() // 1_000_000)
 
     def _value(self, host: str, domain: KnownDomain) -> DomainState:
         known = self._watch.known()
