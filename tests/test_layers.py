@@ -19,13 +19,13 @@ LAYERS = re.findall(
     pipeline
     journal
     delivery supervise sampling
-    settings registry config logs
+    settings registry config host_lists logs fleet
     web
     core
     source.drivers source.plan source.loop source.callbacks source.connection source.facts source.local source.probe
     source.register source.line source.arguments source.unknown source.decode source.confirm source.lifecycle
     source.normalise source.listed source.path source.resync source.listing source.relist source.metadata source.stats
-    source.sampler source.fallback source.host source.workload
+    source.sampler source.fallback source.host source.roster source.workload
     replay source.recorded schema asyncapi
     service
     serve
@@ -40,7 +40,7 @@ ONLY = {
     "sqlite3": ("vmwatch.journal",),
     "aiokafka": ("vmwatch_exporters.kafka",),
     "prometheus_client": ("vmwatch_exporters.prometheus",),
-    "yaml": ("vmwatch.web",),
+    "yaml": ("vmwatch.web", "vmwatch.host_lists"),
     "bcrypt": ("vmwatch.web",),
     "uvicorn": ("vmwatch.web",),
     "vmwatch_exporters": ("vmwatch_exporters",),

@@ -20,11 +20,13 @@ from vmwatch.registry import load_exporter
 from vmwatch.settings import (
     ExporterSettings,
     Globs,
+    HostList,
     HostSettings,
     JournalSettings,
     LogSettings,
     MetadataLabel,
     Settings,
+    Shard,
     ShowSettings,
     StatsSettings,
     WebSettings,
@@ -52,6 +54,8 @@ class Flags:
     log_level: str | None = None
     log_format: str | None = None
     state_directory: Path | None = None
+    shard: int | None = None
+    total_shards: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class File:
     """The configuration file, key by key."""
 
     libvirt: tuple[HostSettings, ...] = ()
+    libvirt_files: tuple[HostList, ...] = ()
     stats: StatsSettings = field(default_factory=StatsSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     metadata: Mapping[str, MetadataLabel] = field(default_factory=dict)
@@ -121,7 +126,9 @@ def _settings(table: Mapping[str, Any], flags: Flags, environment: Mapping[str, 
     _check_labels(file.labels, Place(("labels",)))
     _check_labels(file.metadata, Place(("metadata",)))
     return Settings(
-        hosts=_hosts(file.libvirt, flags.uris),
+        hosts=_hosts(file.libvirt, flags.uris, default=not file.libvirt_files),
+        host_lists=() if flags.uris else file.libvirt_files,
+        shard=_shard(flags.shard, flags.total_shards),
         exporters=tuple(_exporter(name, keys, Place(("exporters", name))) for name, keys in file.exporters.items()),
         state_directory=flags.state_directory or file.state_directory or default_state_directory(environment),
         stats=file.stats,
@@ -134,12 +141,22 @@ def _settings(table: Mapping[str, Any], flags: Flags, environment: Mapping[str, 
     )
 
 
-def _hosts(listed: Sequence[HostSettings], uris: Sequence[str]) -> tuple[HostSettings, ...]:
+def _shard(number: int | None, total: int | None) -> Shard:
+    shard = Shard(number or 0, 1 if total is None else total)
+    if shard.total < 1:
+        raise ConfigError("--total-shards: expected at least 1")
+    if not 0 <= shard.number < shard.total:
+        raise ConfigError(f"--shard: expected 0 to {shard.total - 1}, one less than --total-shards")
+    return shard
+
+
+def _hosts(listed: Sequence[HostSettings], uris: Sequence[str], *, default: bool) -> tuple[HostSettings, ...]:
     """Name the hosts: those of the flags where there are some, with what the file says about the same URI."""
     by_uri = {host.uri: host for host in listed}
     if uris:
         listed = [by_uri.get(uri) or HostSettings(uri=uri) for uri in dict.fromkeys(uris)]
-    named = [replace(host, name=host.name or host_name(host.uri)) for host in listed or [HostSettings(DEFAULT_URI)]]
+    defaults = [HostSettings(DEFAULT_URI)] if default else []
+    named = [replace(host, name=host.name or host_name(host.uri)) for host in listed or defaults]
     first: dict[str, int] = {}
     for index, host in enumerate(named):
         other = first.setdefault(host.name, index)

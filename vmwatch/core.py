@@ -9,7 +9,7 @@ from vmwatch.delivery import Delivery
 from vmwatch.events import Event
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
-from vmwatch.pipeline import Batches, Exporter, ExporterStatus, Handler, HostStatus, JournalStatus, Source
+from vmwatch.pipeline import Batches, Exporter, ExporterStatus, Handler, HostStatus, JournalStatus, Sources
 from vmwatch.sample import HostSample
 from vmwatch.sampling import Sampling
 from vmwatch.state import DomainCounters, KnownState
@@ -29,7 +29,7 @@ class Core:
         *,
         stream: Stream,
         journal: Journal,
-        sources: Sequence[Source],
+        sources: Sources,
         exporters: Sequence[SupervisedExporter],
         sampling: Sampling,
         labels: Mapping[str, str],
@@ -58,7 +58,7 @@ class Core:
 
     def hosts(self) -> Sequence[HostStatus]:
         """Return how it stands with each host."""
-        return [source.status() for source in self._sources]
+        return [source.status() for source in self._sources()]
 
     def exporters(self) -> Sequence[ExporterStatus]:
         """Return how it stands with each exporter."""

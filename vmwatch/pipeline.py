@@ -49,6 +49,10 @@ class Source(Protocol):
         """Say how it stands with the connection."""
 
 
+Sources = Callable[[], Sequence[Source]]
+"""Return who is to be watched now; asked again and again.  A source that stays is the same object."""
+
+
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How it stands with one host: *reason* and *cure* in words while it is not *up*; *since* when it is so.
 

@@ -1,13 +1,23 @@
 """Samples shared by all who ask: one at a time for each host, reused while fresh, and one now and then unasked."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import structlog
 
 from vmwatch.events import Event
 from vmwatch.pipeline import Source
-from vmwatch.sample import HostSample
+from vmwatch.sample import HostSample, without_figures
+
+SLICE_SECONDS = 0.001
+"""After so long of telling a sample others have their turn, for as long."""
+
+RETRY_SECONDS = 1.0
+
+_MARGIN_SHARE = 0.1  # of the time to the deadline is kept for putting the sample together,
+_MARGIN_SECONDS = 0.1  # but no more than this
 
 log = structlog.get_logger(__name__)
 
@@ -15,35 +25,50 @@ log = structlog.get_logger(__name__)
 class HostSampling:
     """The samples of one *source*; one younger than *max_age_seconds* is used again."""
 
-    def __init__(self, source: Source, max_age_seconds: float, taken: Callable[[HostSample], None]) -> None:
+    def __init__(self, source: Source, max_age_seconds: float) -> None:
         self.source = source
-        self._max_age_seconds = max_age_seconds
-        self._taken = taken
-        self._running: asyncio.Task[None] | None = None
-        self._last: HostSample | None = None
+        self.last: HostSample | None = None
         self.last_at = float("-inf")
+        self.taken = asyncio.Event()
+        self._max_age_seconds = max_age_seconds
+        self._running: asyncio.Task[None] | None = None
 
     async def sample(self, deadline: float) -> HostSample | None:
-        """Return a fresh sample, or what there is at *deadline* (seconds of the loop's clock); None while away."""
+        """Return a fresh sample; None while away.
+
+        Where there is none at *deadline* (seconds of the loop's clock), all domains of the last one are marked.
+        """
         loop = asyncio.get_running_loop()
-        if loop.time() - self.last_at <= self._max_age_seconds:
-            return self._last
+        if self.last is not None and loop.time() - self.last_at <= self._max_age_seconds:
+            return self.last
         if self._running is None:
             self._running = asyncio.create_task(self._measure(deadline), name=f"sample {self.source.name}")
-        await asyncio.wait({self._running}, timeout=max(0.0, deadline - loop.time()))
-        return self._last
+        running = self._running
+        await asyncio.wait({running}, timeout=max(0.0, deadline - loop.time()))
+        if self.last is None or running.done():
+            return self.last
+        return without_figures(self.last)
 
     async def _measure(self, deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        margin = min(_MARGIN_SECONDS, _MARGIN_SHARE * max(0.0, deadline - loop.time()))
         try:
-            self._last = await self.source.sample(deadline)
-            self.last_at = asyncio.get_running_loop().time()
-            if self._last is not None:
-                self._taken(self._last)
+            self.last = await self.source.sample(deadline - margin)
         except Exception:  # a bug in one host's sampling harms that host's figures only
             log.exception("sampling has a bug", host=self.source.name)
-            self._last = None
+            self.last = None
         finally:
             self._running = None
+        if self.last is not None:
+            self.last_at = loop.time()
+            self.taken.set()
+
+    async def taken_or(self, due: float) -> None:
+        """Wait until a sample is taken, or it is *due* (seconds of the loop's clock)."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(due):
+                await self.taken.wait()
+        self.taken.clear()
 
     async def close(self) -> None:
         """Cancel the sample that is being taken."""
@@ -63,7 +88,7 @@ class Sampling:
         interval_seconds: float,
         timeout_seconds: float,
         publish: Callable[[Event], None],
-        events: Callable[[HostSample], Sequence[Event]],
+        events: Callable[[HostSample], Iterable[Event]],
         wanted: bool,
     ) -> None:
         self._interval_seconds = interval_seconds
@@ -71,8 +96,7 @@ class Sampling:
         self._publish = publish
         self._events = events
         self._wanted = wanted
-        self._told_at: dict[str, float] = {}
-        self._hosts = {source.name: HostSampling(source, max_age_seconds, self._tell) for source in sources}
+        self._hosts = {source.name: HostSampling(source, max_age_seconds) for source in sources}
 
     async def sample(self, deadline: float, hosts: Sequence[str] = ()) -> Sequence[HostSample]:
         """Return a sample of each host that is there, by *deadline*; of *hosts* only, where given."""
@@ -81,28 +105,49 @@ class Sampling:
         return [sample for sample in samples if sample is not None]
 
     async def run(self) -> None:
-        """Sample each host whenever nobody has for an interval, until cancelled."""
+        """Sample each host whenever nobody has for an interval, and tell a sample in each, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 for one in self._hosts.values():
-                    tasks.create_task(self._keep_sampling(one))
+                    tasks.create_task(self._keep_telling(one) if self._wanted else self._keep_sampling(one))
         finally:
             for one in self._hosts.values():
                 await one.close()
 
     async def _keep_sampling(self, one: HostSampling) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(
-                max(0.1, min(self._interval_seconds, one.last_at + self._interval_seconds - loop.time()))
-            )
-            if loop.time() - one.last_at >= self._interval_seconds:
-                await one.sample(loop.time() + self._timeout_seconds)
+            due = one.last_at + self._interval_seconds
+            await one.taken_or(due)
+            await self._sample_if(due, one)
 
-    def _tell(self, sample: HostSample) -> None:
+    async def _keep_telling(self, one: HostSampling) -> None:
+        """Tell a sample that somebody asked for, if it comes at about the right time, else one taken for this."""
+        loop = asyncio.get_running_loop()
+        told_at = float("-inf")
+        while True:
+            due = told_at + self._interval_seconds
+            await one.taken_or(due)
+            if loop.time() < told_at + 0.9 * self._interval_seconds:
+                continue
+            sample = await self._sample_if(due, one)
+            if sample is not None:
+                told_at = loop.time()
+                await self._tell(sample)
+
+    async def _sample_if(self, due: float, one: HostSampling) -> HostSample | None:
+        """Return a fresh sample if one is *due*, else the last; None, after a pause, where there is none."""
         now = asyncio.get_running_loop().time()
-        if not self._wanted or now - self._told_at.get(sample.host, float("-inf")) < self._interval_seconds * 0.9:
-            return
-        self._told_at[sample.host] = now
+        if now < due:
+            return one.last
+        sample = await one.sample(now + self._timeout_seconds)
+        if sample is None:
+            await asyncio.sleep(min(RETRY_SECONDS, self._interval_seconds))
+        return sample
+
+    async def _tell(self, sample: HostSample) -> None:
+        began = time.perf_counter()
         for event in self._events(sample):
             self._publish(event)
+            if time.perf_counter() - began > SLICE_SECONDS:
+                await asyncio.sleep(SLICE_SECONDS)
+                began = time.perf_counter()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from vmwatch.errors import ConfigError
-from vmwatch.pipeline import Source
+from vmwatch.pipeline import Sources
 from vmwatch.service import Service
 from vmwatch.settings import Settings
 from vmwatch.systemd import notify
@@ -17,7 +17,7 @@ SWITCH_SECONDS = 0.0005  # a tenth of Python's: a thread that converts samples m
 
 log = structlog.get_logger(__name__)
 
-Make = Callable[[], tuple[Settings, Sequence[Source]]]
+Make = Callable[[], tuple[Settings, Sources]]
 
 
 async def serve(make: Make, *, keep_state: bool = True, started: Callable[[Sequence[str]], None] | None = None) -> None:
@@ -33,30 +33,31 @@ async def serve(make: Make, *, keep_state: bool = True, started: Callable[[Seque
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
-    settings, sources = make()
-    while not stop.is_set():
+    made: tuple[Settings, Sources] | None = make()
+    while made is not None:
+        settings, sources = made
         service = Service(settings, sources, keep_state=keep_state, reload=again.set)
         if started is not None:
             started(service.urls)
         notify("READY=1")
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(service.run())
-            settings, sources = await _renewed(make, settings, stop, again, running)
-            notify("RELOADING=1" if sources else "STOPPING=1")
+            made = await _renewed(make, settings, stop, again, running)
+            notify("RELOADING=1" if made else "STOPPING=1")
             service.stop.set()
 
 
 async def _renewed(
     make: Make, settings: Settings, stop: asyncio.Event, again: asyncio.Event, running: "asyncio.Task[None]"
-) -> tuple[Settings, Sequence[Source]]:
-    """Wait until vmwatch has to stop, or its configuration has changed; return the new one."""
+) -> tuple[Settings, Sources] | None:
+    """Wait until vmwatch has to stop (None), or its configuration has changed; return what was made of the new one."""
     while True:
         waits = [asyncio.create_task(event.wait()) for event in (stop, again)]
         await asyncio.wait({*waits, running}, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
         if not again.is_set() or stop.is_set():
-            return settings, ()
+            return None
         again.clear()
         try:
             new, sources = make()

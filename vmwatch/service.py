@@ -18,9 +18,10 @@ from vmwatch.core import Core
 from vmwatch.delivery import Delivery, DurableDelivery
 from vmwatch.directory import lock_directory
 from vmwatch.events import DomainSampled, Event, EventsDropped, HostSampled, Origin
+from vmwatch.fleet import Fleet
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
-from vmwatch.pipeline import Source
+from vmwatch.pipeline import Sources
 from vmwatch.sample import sample_events
 from vmwatch.sampling import Sampling
 from vmwatch.settings import ExporterSettings, Globs, Settings
@@ -52,7 +53,7 @@ class Service:
     def __init__(
         self,
         settings: Settings,
-        sources: Sequence[Source],
+        sources: Sources,
         *,
         keep_state: bool = True,
         reload: Callable[[], None] | None = None,
@@ -62,15 +63,15 @@ class Service:
         self._web = Web(settings.web, reload=reload)
         self.urls = self._web.bind()
         known = KnownState()
-        self._sources = sources
         self._lock: int | None = None
         self._journal = self._open_journal(known, keep_state)
         self._stream = Stream(known, labels=settings.labels)
         self._stream.listen(self._journal.append)
         self._exporters = [self._supervised(one) for one in settings.exporters]
         self._journal.forget_others({one.name for one in self._exporters if one.exporter.durable})
+        self._fleet = Fleet(sources, self._stream.publish, known)
         self._sampling = Sampling(
-            sources,
+            self._fleet.present,
             max_age_seconds=settings.stats.max_age,
             interval_seconds=settings.stats.interval,
             timeout_seconds=settings.stats.timeout,
@@ -81,7 +82,7 @@ class Service:
         self.core = Core(
             stream=self._stream,
             journal=self._journal,
-            sources=sources,
+            sources=self._fleet.present,
             exporters=self._exporters,
             sampling=self._sampling,
             labels=settings.labels,
@@ -155,31 +156,21 @@ class Service:
         journal = asyncio.create_task(self._journal.run(), name="journal")
         web = asyncio.create_task(self._web.run(self.core), name="web")
         exporters = [asyncio.create_task(one.run(self.core), name=one.name) for one in self._exporters]
-        sources = [asyncio.create_task(self._keep(source), name=source.name) for source in self._sources]
+        fleet = asyncio.create_task(self._fleet.run(), name="hosts")
         sampling = asyncio.create_task(self._sampling.run(), name="sampling")
         stopping = asyncio.create_task(self.stop.wait(), name="stop")
         try:
-            await asyncio.wait({journal, web, sampling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({journal, web, fleet, sampling, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
-            await _cancelled([*sources, sampling], SOURCES_GRACE_SECONDS)
+            await _cancelled([fleet, sampling], SOURCES_GRACE_SECONDS)
             web.cancel()
             await self._drain(exporters)
             await _cancelled([web, journal], CANCELLED_GRACE_SECONDS)
             await self._close_journal()
-        for task in (journal, web, sampling):
+        for task in (journal, web, fleet, sampling):
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
-
-    async def _keep(self, source: Source) -> None:
-        pause_seconds = 1.0
-        while True:
-            try:
-                await source.run(self._stream.publish, self._stream.known)
-            except Exception:  # a bug in one host harms that host only
-                log.exception("host has a bug", host=source.name)
-            await asyncio.sleep(pause_seconds)
-            pause_seconds = min(pause_seconds * 2, 60.0)
 
     async def _drain(self, exporters: Sequence["asyncio.Task[None]"]) -> None:
         for one in self._exporters:

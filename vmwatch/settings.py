@@ -36,7 +36,8 @@ class HostSettings:
     """One hypervisor.
 
     *name* stands on every event of it; where it is empty, `vmwatch.config` takes the URI's host, else this machine's.
-    *read_only* is tried first where it is None; *poll_interval* is as the driver needs it where it is None.  *include* and *exclude* are globs on the names of domains.
+    *read_only* is tried first where it is None; *poll_interval* is as the driver needs it where it is None.  *include*
+    and *exclude* are globs on the names of domains.
     """
 
     uri: str
@@ -48,6 +49,32 @@ class HostSettings:
     auth_file: Path | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostList:
+    """Hosts that stand in files, in the format of Prometheus' file_sd; *files* are paths and globs, looked at for ever.
+
+    *uri* makes a URI of a target that is none: `{host}` stands for its machine.  The rest is as for one host.
+    """
+
+    files: tuple[str, ...]
+    uri: str = ""
+    read_only: bool | None = None
+    events: Literal["auto", "callbacks", "polling"] = "auto"
+    poll_interval: Interval | None = None
+    resync_interval: Interval = 60.0
+    auth_file: Path | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Which hosts this process watches, of those that *total* processes share: number 0 to *total* - 1."""
+
+    number: int = 0
+    total: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +183,16 @@ class ExporterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration.  *labels* are static fields for every event and series."""
+    """The whole configuration.  *labels* are static fields for every event and series.
+
+    Watched are *hosts* and those of *host_lists* that belong to *shard*.
+    """
 
     hosts: tuple[HostSettings, ...]
     exporters: tuple[ExporterSettings, ...]
     state_directory: Path
+    host_lists: tuple[HostList, ...] = ()
+    shard: Shard = Shard()
     stats: StatsSettings = StatsSettings()
     journal: JournalSettings = JournalSettings()
     metadata: Mapping[str, MetadataLabel] = field(default_factory=dict)

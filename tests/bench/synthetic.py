@@ -14,6 +14,7 @@ from typing import Any
 
 from vmwatch.config import Flags, load
 from vmwatch.events import Domain, Event, Origin, Resumed, State, Suspended, Time
+from vmwatch.fleet import fixed
 from vmwatch.pipeline import HostStatus, Publish
 from vmwatch.sample import HostSample
 from vmwatch.service import Service
@@ -74,7 +75,7 @@ async def run(spec: dict[str, Any]) -> dict[str, float]:
     configuration.write_text(spec["toml"])
     settings = load(Flags(config_file=configuration, state_directory=Path(spec["state"])))
     source = Synthetic(spec["events"], spec["rate"], spec["domains"])
-    service = Service(settings, [source])
+    service = Service(settings, fixed([source]))
     running = asyncio.create_task(service.run())
     await asyncio.sleep(spec.get("settle", 1.0))
     cpu = time.process_time()

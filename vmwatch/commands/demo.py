@@ -1,13 +1,13 @@
 """`vmwatch demo`: the whole of vmwatch without a hypervisor, on libvirt's test driver and recorded guests."""
 
 import argparse
-from collections.abc import Sequence
 
 from vmwatch.commands import options
 from vmwatch.commands.serving import Undertaking, serve_until_stopped
 from vmwatch.config import Flags, load
+from vmwatch.fleet import fixed
 from vmwatch.logs import configure
-from vmwatch.pipeline import Source
+from vmwatch.pipeline import Sources
 from vmwatch.settings import HostSettings, Settings
 from vmwatch.source.host import Host
 from vmwatch.source.recorded import recorded_hosts
@@ -46,7 +46,7 @@ def watch(flags: Flags, why: str = "") -> int:
     )
 
 
-def sources(settings: Settings) -> Sequence[Source]:
+def sources(settings: Settings) -> Sources:
     """Return the live host and the recorded ones."""
     live = Host(HostSettings(TEST_DRIVER, name=LIVE), settings.stats, settings.show)
-    return [BusyHost(live), *recorded_hosts(RECORDED, settings.show)]
+    return fixed([BusyHost(live), *recorded_hosts(RECORDED, settings.show)])

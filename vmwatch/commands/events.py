@@ -13,7 +13,6 @@ from typing import ClassVar
 
 from vmwatch.choose import chooser
 from vmwatch.commands import options
-from vmwatch.commands.run import hosts
 from vmwatch.commands.serving import Undertaking, serve_until_stopped
 from vmwatch.config import load
 from vmwatch.config_place import Place
@@ -25,6 +24,7 @@ from vmwatch.journal_reader import JournalReader
 from vmwatch.logs import configure
 from vmwatch.pipeline import Batches, Watch
 from vmwatch.settings import ExporterSettings, Seconds, Settings, WebSettings
+from vmwatch.source.roster import Roster
 from vmwatch.terminal import event_line, wants_colours
 
 SERVICE_DIRECTORY = Path("/var/lib/vmwatch")
@@ -94,7 +94,7 @@ def _watch(settings: Settings, terminal: "Terminal") -> int:
     """Connect by ourselves and keep nothing."""
     exporter = ExporterSettings(name="terminal", type="terminal", exporter=terminal)
     settings = replace(settings, exporters=(exporter,), web=WebSettings(listen_addresses=()))
-    return serve_until_stopped(Undertaking("watching", lambda: settings, hosts), keep_state=False)
+    return serve_until_stopped(Undertaking("watching", lambda: settings, Roster), keep_state=False)
 
 
 @dataclass(frozen=True, slots=True)

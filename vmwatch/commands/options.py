@@ -18,6 +18,8 @@ def add_settings(parser: argparse.ArgumentParser, *, web: bool = True) -> None:
     parser.add_argument(
         "--state.directory", dest="state_directory", type=Path, metavar="DIR", help="where the journal lies"
     )
+    parser.add_argument("--shard", type=int, metavar="N", help="which part of the hosts is ours, from 0; default: 0")
+    parser.add_argument("--total-shards", type=int, metavar="N", help="how many vmwatch share the hosts; default: 1")
     if web:
         _add_web(parser)
     parser.add_argument("--log.level", dest="log_level", choices=LEVELS, help="default: info")
@@ -50,4 +52,6 @@ def flags(arguments: argparse.Namespace) -> Flags:
         log_level=arguments.log_level,
         log_format=arguments.log_format,
         state_directory=arguments.state_directory,
+        shard=arguments.shard,
+        total_shards=arguments.total_shards,
     )

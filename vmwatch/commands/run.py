@@ -1,7 +1,6 @@
 """`vmwatch run`: watch what the configuration names until SIGTERM or SIGINT."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from vmwatch.commands import demo, options
 from vmwatch.commands.serving import Undertaking, serve_until_stopped
 from vmwatch.config import Flags, load
 from vmwatch.logs import configure
-from vmwatch.pipeline import Source
 from vmwatch.settings import Settings
-from vmwatch.source.host import Host
 from vmwatch.source.local import local_hypervisor
+from vmwatch.source.roster import Roster
 
 CHECKOUT_FILE = Path("vmwatch.toml")
 
@@ -49,9 +47,4 @@ def watch(flags: Flags) -> int:
         return read
 
     more = {"configuration": str(flags.config_file)} if flags.config_file else {}
-    return serve_until_stopped(Undertaking("watching", settings, hosts, **more))
-
-
-def hosts(settings: Settings) -> Sequence[Source]:
-    """Return the hypervisors that *settings* name."""
-    return [Host(one, settings.stats, settings.show, settings.metadata) for one in settings.hosts]
+    return serve_until_stopped(Undertaking("watching", settings, Roster, **more))

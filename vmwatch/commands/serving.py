@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 
 from vmwatch.errors import VmwatchError
-from vmwatch.pipeline import Source
+from vmwatch.pipeline import Sources
 from vmwatch.serve import serve
 from vmwatch.settings import Settings
 
@@ -24,7 +24,7 @@ class Undertaking:
         self,
         what: str,
         settings: Callable[[], Settings],
-        sources: Callable[[Settings], Sequence[Source]],
+        sources: Callable[[Settings], Sources],
         **more: str,
     ) -> None:
         self._what = what
@@ -34,11 +34,11 @@ class Undertaking:
         self._settings: Settings
         self._hosts: Mapping[str, str] = {}
 
-    def make(self) -> tuple[Settings, Sequence[Source]]:
+    def make(self) -> tuple[Settings, Sources]:
         """Read the configuration and make the sources; ConfigError."""
         settings = self._read()
         sources = self._make_sources(settings)
-        self._settings, self._hosts = settings, {one.name: one.status().uri for one in sources}
+        self._settings, self._hosts = settings, {one.name: one.status().uri for one in sources()}
         return settings, sources
 
     def started(self, urls: Sequence[str]) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from vmwatch.commands import options
-from vmwatch.commands.run import hosts
 from vmwatch.commands.serving import Undertaking, serve_until_stopped
 from vmwatch.config import load
 from vmwatch.events import State
@@ -19,6 +18,7 @@ from vmwatch.pipeline import Batches, Watch
 from vmwatch.rates import Rates, rates
 from vmwatch.sample import HostSample
 from vmwatch.settings import ExporterSettings, WebSettings
+from vmwatch.source.roster import Roster
 from vmwatch.state import KnownDomain
 from vmwatch.terminal import printable
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     table = Table(live=sys.stdout.isatty(), all=arguments.all)
     exporter = ExporterSettings(name="top", type="top", exporter=table)
     settings = replace(settings, exporters=(exporter,), web=WebSettings(listen_addresses=()))
-    return serve_until_stopped(Undertaking("watching", lambda: settings, hosts), keep_state=False)
+    return serve_until_stopped(Undertaking("watching", lambda: settings, Roster), keep_state=False)
 
 
 @dataclass(frozen=True, slots=True)
