@@ -115,6 +115,9 @@ class _About:
         yield _counter("vmwatch_exporter_events", "Events it has done.", label, rows(lambda one: one.events))
         yield _gauge("vmwatch_exporter_waiting_events", "Events waiting for it.", label, rows(lambda one: one.waiting))
         yield _counter("vmwatch_exporter_dropped_events", "Events it lost.", label, rows(lambda one: one.dropped))
+        yield _counter(
+            "vmwatch_exporter_refused_events", "Events its target did not take.", label, rows(lambda one: one.refused)
+        )
         yield _counter("vmwatch_exporter_failures", "How often it failed.", label, rows(lambda one: one.failures))
         oldest = [((one.exporter,), one.oldest / 1e9) for one in exporters if one.oldest is not None]
         name = "vmwatch_exporter_oldest_event_timestamp_seconds"
