@@ -2,7 +2,18 @@
 
 from vmwatch.encode import decode, encode
 from vmwatch.events import Domain, DomainSampled, HostSampled, Origin, State, Time
-from vmwatch.sample import Column, DomainSample, HostSample, Kind, Metric, Row, columns_of, figures, sample_events
+from vmwatch.sample import (
+    Column,
+    DomainSample,
+    HostSample,
+    Kind,
+    Metric,
+    Row,
+    columns_of,
+    figures,
+    sample_events,
+    without_figures,
+)
 
 _CPU = Metric("cpu_seconds_total", Kind.COUNTER, "CPU time.", "cpu")
 _READ = Metric("read_bytes_total", Kind.COUNTER, "Bytes read.", "block")
@@ -53,9 +64,16 @@ def test_a_sample_is_told_as_one_event_for_the_host_and_one_for_each_domain() ->
 def test_a_domain_that_could_not_be_read_is_not_told() -> None:
     late = DomainSample(domain=_WEB, state=State.RUNNING, time=Time(5), timed_out=True, rows=_ROWS)
     never = DomainSample(domain=_WEB, state=State.RUNNING, time=None)
-    assert len(sample_events(_sample(late=late, never=never))) == 2
+    assert len(list(sample_events(_sample(late=late, never=never)))) == 2
 
 
 def test_sampled_events_go_to_json_and_back() -> None:
-    events = sample_events(_sample())
+    events = list(sample_events(_sample()))
     assert [decode(encode(event)) for event in events] == events
+
+
+def test_what_came_too_late_is_marked_and_described() -> None:
+    off = DomainSample(domain=Domain(uuid="u-off", name="off"), state=State.SHUTOFF, time=None, rows=_ROWS[2:])
+    web, still_off = without_figures(_sample(off=off)).domains
+    assert (web.domain, web.timed_out, web.time, list(web.rows)) == (_WEB, True, Time(5), [_ROWS[2]])
+    assert (still_off.timed_out, list(still_off.rows)) == (False, [_ROWS[2]])

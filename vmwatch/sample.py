@@ -103,14 +103,26 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[Column, dict[str, str], Numbe
             yield column, own | dict(column.labels), value
 
 
-def sample_events(sample: HostSample) -> list[Event]:
-    """Return *sample* as events: one for the host, one for each domain that could be read."""
+def without_figures(sample: HostSample) -> HostSample:
+    """Return *sample* as what could not be read in time: its active domains marked, with their descriptions only."""
+    domains = [
+        msgspec.structs.replace(one, timed_out=one.domain.id is not None, rows=[*filter(_is_info, one.rows)])
+        for one in sample.domains
+    ]
+    return HostSample(host=sample.host, time=sample.time, seconds=sample.seconds, domains=domains)
+
+
+def _is_info(row: Row) -> bool:
+    return row.columns.columns[0].metric.kind is Kind.INFO
+
+
+def sample_events(sample: HostSample) -> Iterator[Event]:
+    """Yield *sample* as events: one for the host, one for each domain that could be read."""
     values, devices = _nested(sample.rows)
-    host = HostSampled(
-        time=sample.time, host=sample.host, origin=Origin.VMWATCH, values=values, devices=devices or None
-    )
-    read = [domain for domain in sample.domains if not domain.timed_out and domain.time is not None]
-    return [host, *(_domain_sampled(sample.host, domain, domain.time or sample.time) for domain in read)]
+    yield HostSampled(time=sample.time, host=sample.host, origin=Origin.VMWATCH, values=values, devices=devices or None)
+    for domain in sample.domains:
+        if domain.time is not None and not domain.timed_out:
+            yield _domain_sampled(sample.host, domain, domain.time)
 
 
 def _domain_sampled(host: str, sample: DomainSample, time: Time) -> DomainSampled:
@@ -130,7 +142,7 @@ def _nested(rows: Sequence[Row]) -> tuple[dict[str, Number], dict[str, dict[str,
     values: dict[str, Number] = {}
     devices: dict[str, dict[str, dict[str, Number]]] = {}
     for row in rows:
-        if row.columns.columns[0].metric.kind is Kind.INFO:
+        if _is_info(row):
             continue  # descriptions change seldom and are no figures
         into = values if not row.labels else devices.setdefault(row.columns.of, {}).setdefault("/".join(row.labels), {})
         into.update(zip(_keys(row.columns), row.values, strict=True))

@@ -2,19 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
 
 from vmwatch.events import Event
-from vmwatch.pipeline import Source
+from vmwatch.pipeline import Source, Sources
 from vmwatch.sample import HostSample, without_figures
 
 SLICE_SECONDS = 0.001
 """After so long of telling a sample others have their turn, for as long."""
 
 RETRY_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 
 _MARGIN_SHARE = 0.1  # of the time to the deadline is kept for putting the sample together,
 _MARGIN_SECONDS = 0.1  # but no more than this
@@ -82,7 +83,7 @@ class Sampling:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sources,
         *,
         max_age_seconds: float,
         interval_seconds: float,
@@ -91,28 +92,46 @@ class Sampling:
         events: Callable[[HostSample], Iterable[Event]],
         wanted: bool,
     ) -> None:
+        self._sources = sources
+        self._max_age_seconds = max_age_seconds
         self._interval_seconds = interval_seconds
         self._timeout_seconds = timeout_seconds
         self._publish = publish
         self._events = events
         self._wanted = wanted
-        self._hosts = {source.name: HostSampling(source, max_age_seconds) for source in sources}
+        self._hosts: dict[Source, HostSampling] = {}
+
+    def _present(self) -> Sequence[HostSampling]:
+        self._hosts = {
+            source: self._hosts.get(source) or HostSampling(source, self._max_age_seconds) for source in self._sources()
+        }
+        return list(self._hosts.values())
 
     async def sample(self, deadline: float, hosts: Sequence[str] = ()) -> Sequence[HostSample]:
         """Return a sample of each host that is there, by *deadline*; of *hosts* only, where given."""
-        chosen = [one for name, one in self._hosts.items() if not hosts or name in hosts]
+        chosen = [one for one in self._present() if not hosts or one.source.name in hosts]
         samples = await asyncio.gather(*(one.sample(deadline) for one in chosen))
         return [sample for sample in samples if sample is not None]
 
     async def run(self) -> None:
         """Sample each host whenever nobody has for an interval, and tell a sample in each, until cancelled."""
+        keeping: dict[HostSampling, asyncio.Task[None]] = {}
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for one in self._hosts.values():
-                    tasks.create_task(self._keep_telling(one) if self._wanted else self._keep_sampling(one))
+            while True:
+                present = self._present()
+                await _end({one: keeping.pop(one) for one in [*keeping] if one not in present})
+                for one in present:
+                    if one not in keeping:
+                        keeping[one] = asyncio.create_task(self._keep(one), name=f"keep sampling {one.source.name}")
+                await asyncio.sleep(LOOK_SECONDS)
+                for task in keeping.values():
+                    if task.done():  # by a bug
+                        task.result()
         finally:
-            for one in self._hosts.values():
-                await one.close()
+            await _end(keeping)
+
+    async def _keep(self, one: HostSampling) -> None:
+        await (self._keep_telling(one) if self._wanted else self._keep_sampling(one))
 
     async def _keep_sampling(self, one: HostSampling) -> None:
         while True:
@@ -151,3 +170,11 @@ class Sampling:
             if time.perf_counter() - began > SLICE_SECONDS:
                 await asyncio.sleep(SLICE_SECONDS)
                 began = time.perf_counter()
+
+
+async def _end(keeping: Mapping[HostSampling, "asyncio.Task[None]"]) -> None:
+    for task in keeping.values():
+        task.cancel()
+    await asyncio.gather(*keeping.values(), return_exceptions=True)
+    for one in keeping:
+        await one.close()
