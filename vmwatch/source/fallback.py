@@ -1,4 +1,4 @@
-"""Statistics call by call, for drivers that have none in bulk: a record in the words of libvirt's bulk statistics.
+"""Statistics call by call, for what a driver does not have in bulk: in the words of libvirt's bulk statistics.
 
 Called in the sampler's threads; everything blocks.  A call that the driver does not have is not made again; one that
 fails for a domain costs that domain these figures; what a driver is known to answer without knowing is left out.
@@ -15,18 +15,19 @@ from vmwatch.source.drivers import Driver, driver_of_type
 from vmwatch.source.fallback_devices import Devices
 from vmwatch.source.sampler_reader import Record
 
-_GROUPS_OF = {
-    "CPUStats": "cpu",
-    "memoryStats": "balloon",
-    "vcpus": "vcpu",
-    "blockStats": "block",
-    "interfaceStats": "interface",
+_GROUPS = {
+    "info": ("cpu", "balloon", "vcpu"),
+    "CPUStats": ("cpu",),
+    "memoryStats": ("balloon",),
+    "vcpus": ("vcpu",),
+    "blockStats": ("block",),
+    "interfaceStats": ("interface",),
 }
-"""The calls, and the group of statistics that each belongs to; `info` belongs to several."""
+"""The calls, and the groups of statistics that each tells something of."""
 
 
 class Fallback:
-    """Reads one domain after the other, of one host: what belongs to *groups*."""
+    """Reads the domains of one host, one after the other: what belongs to *groups*."""
 
     def __init__(self, groups: Sequence[str]) -> None:
         self._groups = frozenset(groups)
@@ -46,14 +47,25 @@ class Fallback:
         """Ask anew what the host can: it may be another version of it."""
         self._driver, self._lacking = None, frozenset()
 
-    def record(self, connection: libvirt.virConnect, domain: libvirt.virDomain) -> Record:
-        """Return what can be said of *domain*; libvirt.libvirtError where that is nothing."""
+    def complete(self, connection: libvirt.virConnect, domain: libvirt.virDomain, record: Record) -> Record:
+        """Return *record* with what else can be said of *domain*; libvirt.libvirtError where that is nothing."""
         driver = self._driver = self._driver or driver_of_type(connection.getType())
+        wanted = self._groups.difference(driver.bulk) if record else self._groups
+        calls = [call for call in driver.calls if call not in self._lacking and not wanted.isdisjoint(_GROUPS[call])]
+        if record and not calls:
+            return record
+        more, failure = self._call(calls, connection, domain)
+        if not record and "state.state" not in more:
+            more |= _state_or_raise(domain, failure)
+        return {key: value for key, value in more.items() if self._is_wanted(key) and key not in driver.wrong} | record
+
+    def _call(
+        self, calls: Sequence[str], connection: libvirt.virConnect, domain: libvirt.virDomain
+    ) -> tuple[Record, libvirt.libvirtError | None]:
+        """Make *calls*; return what they say, and the first failure."""
         record: Record = {}
         failure: libvirt.libvirtError | None = None
-        for call in driver.calls:
-            if call in self._lacking or _GROUPS_OF.get(call, "state") not in {*self._groups, "state"}:
-                continue
+        for call in calls:
             try:
                 record |= self._read[call](domain)
             except libvirt.libvirtError as error:
@@ -62,9 +74,7 @@ class Fallback:
                 if error.get_error_code() in UNSUPPORTED:
                     self._lacking |= {call}
                 failure = failure or error
-        if "state.state" not in record:
-            record |= _state_or_raise(domain, failure)
-        return {key: value for key, value in record.items() if key not in driver.wrong and self._is_wanted(key)}
+        return record, failure
 
     def _is_wanted(self, key: str) -> bool:
         group = key.partition(".")[0]

@@ -73,7 +73,7 @@ class Host:
             publish=lambda event: self._publish(event),
             watched=self._is_watched,
             metadata=metadata,
-            per_domain=self._fallback.record,
+            per_domain=self._fallback.complete,
         )
         self._up = False
         self._status = HostStatus(host=self.name, uri=self.uri, up=False, since=now(), reason="not tried yet")

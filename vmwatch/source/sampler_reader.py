@@ -13,8 +13,8 @@ from vmwatch.source.connection import UNSUPPORTED
 Record = dict[str, Any]
 """What libvirt says of one domain, by its keys of bulk statistics."""
 
-PerDomain = Callable[[libvirt.virConnect, libvirt.virDomain], Record]
-"""Makes a record call by call, for drivers without bulk statistics."""
+PerDomain = Callable[[libvirt.virConnect, libvirt.virDomain, Record], Record]
+"""Completes a record call by call, where bulk statistics lack something; it is empty where there are none."""
 
 GROUP_BITS = {
     "state": libvirt.VIR_DOMAIN_STATS_STATE,
@@ -73,7 +73,7 @@ def _domain(handle: libvirt.virDomain) -> Domain:
 
 
 class Reader:
-    """Reads domains' statistics in bulk where the driver can, else by *per_domain*."""
+    """Reads domains' statistics in bulk as far as the driver can, and completes them by *per_domain*."""
 
     def __init__(self, groups: Sequence[str], per_domain: PerDomain) -> None:
         self._groups = sum(GROUP_BITS[group] for group in {"state", *groups})
@@ -104,14 +104,14 @@ class Reader:
         if not handles:
             return []
         records = connection.domainListGetStats(handles, self._groups, self._flags)
-        return [Reading(_domain(handle), record) for handle, record in records]
+        return [Reading(_domain(handle), self._per_domain(connection, handle, record)) for handle, record in records]
 
     def _read_one(self, connection: libvirt.virConnect, one: Listed) -> Reading | None:
         try:
             if self._in_bulk:
                 return next(iter(self._read_bulk(connection, [one])), None)
             handle = _handle(connection, one)
-            return Reading(one.domain, self._per_domain(connection, handle)) if handle else None
+            return Reading(one.domain, self._per_domain(connection, handle, {})) if handle else None
         except libvirt.libvirtError as error:
             if not connection.isAlive():
                 raise
@@ -120,8 +120,10 @@ class Reader:
             return Reading(one.domain, None, str(error))
 
 
-def info_record(_connection: libvirt.virConnect, domain: libvirt.virDomain) -> Record:
-    """Return what every driver can say of a domain: `virDomainGetInfo`; a CPU time of 0 says nothing."""
+def info_record(_connection: libvirt.virConnect, domain: libvirt.virDomain, record: Record) -> Record:
+    """Return *record*, or what every driver can say: `virDomainGetInfo`; a CPU time of 0 says nothing."""
+    if record:
+        return record
     state, maximum_kib, current_kib, vcpus, cpu_nanoseconds = domain.info()
     record = {
         "state.state": state,
