@@ -44,13 +44,20 @@ need_for_running() {
 }
 
 need_for_testing() {
-    has libvirtd || need "libvirt-daemon libvirt-daemon-driver-qemu" "the tests start private libvirtds"
-    has virsh || need libvirt-clients "virsh, which the tests drive guests with"
-    has qemu-system-x86_64 || need qemu-system-x86 "the tests start real guests"
+    has libvirtd || need libvirt-daemon "the tests start private libvirtds"
+    has_driver qemu || need libvirt-daemon-driver-qemu "and real guests"
+    has_driver lxc || need libvirt-daemon-driver-lxc "and containers"
+    has qemu-system-x86_64 || need qemu-system-x86 "runs the guests"
     { has prometheus && has promtool; } || need prometheus "the tests scrape vmwatch, and check dashboards and rules"
+    has prometheus-alertmanager || need prometheus-alertmanager "gets the alerts"
     java_is_new_enough || need default-jre-headless "runs the tests' Kafka broker"
-    has mvn || need maven "fetches the tests' Kafka broker"
-    has kcat || need kcat "reads what the tests sent to Kafka, as others would"
+    has mvn || need maven "fetches that broker"
+    has openssl || need openssl "makes certificates for brokers and web servers"
+}
+
+has_driver() {
+    local file="libvirt/connection-driver/libvirt_driver_$1.so"
+    compgen -G "/usr/lib/*/$file" >/dev/null || compgen -G "/usr/lib*/$file" >/dev/null
 }
 
 java_is_new_enough() {
