@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.bench import latency, memory, startup, throughput
+from tests.bench import latency, memory, scrape, startup, throughput
 from tests.bench.report import Figure, keep, table
 
 PARTS: dict[str, Callable[[], Sequence[Figure]]] = {
@@ -11,6 +11,7 @@ PARTS: dict[str, Callable[[], Sequence[Figure]]] = {
     "latency": latency.measure,
     "throughput": throughput.measure,
     "memory": memory.measure,
+    "scrape": scrape.measure,
 }
 
 
