@@ -252,6 +252,24 @@ def test_the_loss_of_the_source_completes_it_where_the_guest_is_resumed() -> Non
     assert len(migrations(story)) == 1
 
 
+def test_the_loss_of_a_source_that_was_paused_completes_it_too() -> None:
+    story = Story()
+    story.boot(host="h1")
+    story.say("SUSPENDED/PAUSED", host="h1")
+    story.say("STARTED/MIGRATED", host="h2")
+    story.say("SUSPENDED/PAUSED", host="h2")
+    assert "migration completed seen=both h1->h2 on=h2" in shorts(story.lose("h1"))
+
+
+def test_the_loss_of_a_host_that_only_keeps_an_old_definition_completes_nothing() -> None:
+    story = Story()
+    story.boot(host="h1")
+    story.say("DEFINED/ADDED", host="h3", id=-1)
+    story.say("STARTED/MIGRATED", host="h2")
+    story.say("RESUMED/MIGRATED", host="h2")
+    assert shorts(story.lose("h3")) == ["host.disconnected"]
+
+
 def test_the_loss_of_the_source_before_that_completes_nothing() -> None:
     story = Story()
     story.boot(host="h1")
@@ -323,6 +341,13 @@ def test_either_sides_stop_after_a_broken_post_copy_is_a_failure_told_once() -> 
         assert len(migrations(story)) == 1
 
 
+def test_a_source_alone_knows_of_its_broken_post_copy() -> None:
+    story = running()
+    story.say("SUSPENDED/MIGRATED")
+    story.say("SUSPENDED/POSTCOPY_FAILED")
+    assert shorts(story.say("STOPPED/FAILED"))[1:] == ["migration failed seen=source h1->None on=h1"]
+
+
 def test_a_pause_after_a_broken_post_copy_mends_nothing() -> None:
     story = Story()
     migrate_up_to_arrival(story)
@@ -353,6 +378,14 @@ def test_a_guest_can_go_on_to_a_third_host() -> None:
     story.say("STOPPED/MIGRATED", host="h2")
     story.say("JOB_COMPLETED", JOB, host="h2")
     assert shorts(migrations(story))[1:] == ["migration completed seen=both h2->h3 on=h3"]
+
+
+def test_a_job_that_did_not_succeed_is_a_failure() -> None:
+    story = running()
+    told = story.say("JOB_COMPLETED", JOB | {"success": False})
+    assert short(told[1]) == "migration failed seen=source h1->None on=h1"
+    told = story.say("JOB_COMPLETED", JOB | {"success": True})
+    assert short(told[1]) == "migration completed seen=source h1->None on=h1"
 
 
 def test_jobs_of_other_kinds_move_nobody() -> None:

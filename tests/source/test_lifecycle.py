@@ -225,6 +225,27 @@ def test_a_transient_domain_that_is_defined_stops_into_shutoff() -> None:
     assert shorts(story.say("STOPPED/DESTROYED")) == ["stopped running->shutoff cause=destroyed"]
 
 
+def test_a_destination_is_one_until_its_first_resume() -> None:
+    story = Story()
+    told = [
+        story.say(what)
+        for what in ("STARTED/MIGRATED", "DEFINED/ADDED", "RESUMED/MIGRATED", "DEFINED/UPDATED", "STOPPED/FAILED")
+    ]
+    assert [shorts(events)[0] for events in told] == [
+        "started undefined->paused part_of=migration",
+        "defined paused->paused part_of=migration",
+        "resumed paused->running part_of=migration",
+        "defined running->running",
+        "stopped running->shutoff cause=process-died",
+    ]
+
+
+def test_a_destination_that_is_kept_paused_has_not_failed_when_it_stops() -> None:
+    story = Story()
+    told = [story.say(what) for what in ("STARTED/MIGRATED", "SUSPENDED/PAUSED", "STOPPED/FAILED")]
+    assert shorts(told[2]) == ["stopped paused->undefined cause=process-died"]
+
+
 def test_a_start_that_fails_changes_nothing() -> None:
     story = Story()
     story.say("DEFINED/ADDED", id=-1)

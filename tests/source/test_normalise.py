@@ -247,6 +247,12 @@ def test_an_event_id_that_is_newer_than_ours_is_told_as_it_came() -> None:
     }
 
 
+@pytest.mark.parametrize(("number", "expected"), [(0, 0), (7, 7), (-1, None), ("x", None)])
+def test_what_cannot_be_read_still_says_which_domain(number: Any, expected: int | None) -> None:
+    event = normalise(KnownState(), callback("unknown-31", object_id=number), NONE)
+    assert wire(event)["domain"] == {"uuid": uuid_of("web"), "name": "web", "id": expected}
+
+
 def test_a_lifecycle_kind_that_is_newer_than_ours_changes_no_state() -> None:
     story = Story()
     story.boot()

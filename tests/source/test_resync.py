@@ -189,6 +189,9 @@ def test_another_name_is_undefined_and_defined() -> None:
     events = look(story, listed("shutoff", name="shop"))
     assert told(events) == path("undefined shutoff->undefined", "defined undefined->shutoff")
     assert [event.domain.name for event in events] == ["web", "shop"]  # type: ignore[attr-defined]
+    story = known_as("running")
+    look(story, listed("running", name="shop"))
+    assert [story.known.counters["h1"][name].gone is None for name in ("web", "shop")] == [False, True]
     assert told(look(known_as("running"), listed("paused", name="shop"))) == path(
         "undefined running->running", "defined running->running", "suspended running->paused"
     )
@@ -232,6 +235,14 @@ def test_the_first_listing_of_a_host_only_discovers(state: str) -> None:
     assert (event.state, event.reason, event.persistent) == (state, "unknown", True)  # type: ignore[attr-defined]
     assert look(story, listed(state)) == []
     assert story.known.counters["h1"]["web"].last == {}
+
+
+@pytest.mark.parametrize(("state", "up"), [("running", True), ("pmsuspended", True), ("paused", False)])
+def test_a_stop_of_what_was_discovered_is_an_outage_where_it_must_have_run(state: str, up: bool) -> None:
+    story = Story(listed=False)
+    look(story, listed(state))
+    story.say("STOPPED/FAILED", id=-1)
+    assert (story.domain().outage is not None) == up
 
 
 def test_a_start_under_way_at_the_first_listing_has_not_happened_yet() -> None:
@@ -361,6 +372,12 @@ class TestConfirmation:
         story = known_as("pmsuspended")
         look(story, listed("running"))
         assert shorts(story.say("STARTED/WAKEUP")) == ["started running->running part_of=wakeup duplicate"]
+
+    def test_only_what_the_last_listing_told_can_be_confirmed(self) -> None:
+        story = known_as("absent")
+        look(story, listed("shutoff"))
+        look(story, listed("running"), after=10)
+        assert list(story.domain().inferred) == ["domain.started"]
 
     def test_another_process_is_news(self) -> None:
         story = known_as("shutoff")
