@@ -22,10 +22,10 @@ LAYERS = re.findall(
     settings registry config host_lists logs fleet
     web
     core
-    source.drivers source.plan source.loop source.callbacks source.connection source.facts source.local source.probe
+    source.drivers source.plan source.loop source.callbacks source.connection source.facts source.local source.rights
     source.register source.line source.arguments source.unknown source.decode source.confirm source.lifecycle
     source.normalise source.listed source.path source.resync source.listing source.relist source.metadata source.stats
-    source.sampler source.fallback source.host source.roster source.workload
+    source.sampler source.fallback source.probe source.host source.roster source.workload
     replay source.recorded schema asyncapi
     service
     serve

@@ -1,9 +1,29 @@
-"""`vmwatch check`: one line for each thing that was tried, and a status to go by."""
+"""`vmwatch check`: what was tried, in a table or as JSON, and a status to go by."""
 
+import json
+import os
 import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.commands.program import ANY_PORT, TEST_DRIVER, run
+import pytest
+
+from tests.beds.libvirtd import Libvirtd
+from tests.beds.program import NotInstalledError
+from tests.commands.program import ANY_PORT, TEST_DRIVER, VMWATCH, environment, run
+
+POLLED = '[[libvirt]]\nuri = "test:///default"\nname = "h"\nevents = "polling"\n'
+
+
+@pytest.fixture
+def polkit_daemon() -> Iterator[Libvirtd]:
+    try:
+        bed = Libvirtd("test")
+    except NotInstalledError as missing:
+        pytest.skip(str(missing))
+    with bed as one:
+        yield one
 
 
 def test_what_works_is_said_to_work(tmp_path: Path) -> None:
@@ -12,14 +32,36 @@ def test_what_works_is_said_to_work(tmp_path: Path) -> None:
     assert all(line.startswith(("ok ", "   ")) for line in told.stdout.splitlines())
     assert "libvirt's test driver, libvirt " in told.stdout
     assert "events: callbacks, listed every 60 s" in told.stdout
-    assert "statistics: in bulk (state, iothread)" in told.stdout
-    assert f"state directory {tmp_path}/state: can be used" in told.stdout
+    assert "statistics: in bulk (state, iothread), by calls for each domain (info, " in told.stdout
+    assert f"state directory {tmp_path}/state" in told.stdout
 
 
-def test_what_a_driver_does_not_give_is_said(tmp_path: Path) -> None:
-    (tmp_path / "vmwatch.toml").write_text('[[libvirt]]\nuri = "test:///default"\nevents = "polling"\n')
+def test_what_is_done_instead_is_said(tmp_path: Path) -> None:
+    (tmp_path / "vmwatch.toml").write_text(POLLED)
     told = run(tmp_path, "check", "--config.file=vmwatch.toml", ANY_PORT)
-    assert "events: none asked for, so listed every 5 s" in told.stdout
+    assert "events: none, so listed every 5 s (list, then the state of each domain)" in told.stdout
+
+
+def test_the_second_column_stands_in_line(tmp_path: Path) -> None:
+    told = run(tmp_path, "check", TEST_DRIVER, ANY_PORT).stdout.splitlines()
+    column = told[0].index("none, so defaults")
+    assert all(line[column - 1] == " " and line[column] != " " for line in told)
+
+
+def test_tools_get_one_document(tmp_path: Path) -> None:
+    (tmp_path / "vmwatch.toml").write_text(POLLED)
+    told = json.loads(run(tmp_path, "check", "--config.file=vmwatch.toml", "--format=json", ANY_PORT).stdout)
+    (host,) = [one for one in told["findings"] if one["kind"] == "host"]
+    assert told["ok"]
+    assert (host["name"], host["good"], host["driver"], host["domains"]) == ("h", True, "libvirt's test driver", 1)
+    assert host["watching"] == {
+        "callbacks": False,
+        "untold": "",
+        "listed_every_seconds": 5.0,
+        "origin": "polling",
+        "look": "list, then the state of each domain",
+    }
+    assert host["measuring"]["bulk"] == ["state", "iothread"]
 
 
 def test_what_would_fail_is_said_with_its_cure(tmp_path: Path) -> None:
@@ -35,3 +77,42 @@ def test_what_would_fail_is_said_with_its_cure(tmp_path: Path) -> None:
     assert [line.split()[1] for line in failed] == ["host", "exporter", "web"]
     assert "No such file or directory (install and start libvirtd" in failed[0]
     assert "/dev/null/x: Not a directory" in failed[1]
+
+
+def test_a_driver_that_libvirt_removed_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    told = run(tmp_path, "check", "--libvirt.uri=phyp://user@hmc/managed", ANY_PORT)
+    assert told.returncode == 1
+    assert "libvirt 6.0.0 removed its driver for POWER Hypervisor" in told.stdout
+
+
+def test_hosts_of_lists_are_tried_too(tmp_path: Path) -> None:
+    (tmp_path / "hosts.json").write_text('[{"targets": ["test:///default"], "labels": {"host": "listed"}}]')
+    (tmp_path / "vmwatch.toml").write_text(f'[[libvirt_files]]\nfiles = ["{tmp_path}/hosts.json"]\n')
+    told = run(tmp_path, "check", "--config.file=vmwatch.toml", ANY_PORT)
+    assert told.returncode == 0
+    assert "ok      host listed" in told.stdout
+
+
+def test_a_shard_without_a_host_would_watch_nothing(tmp_path: Path) -> None:
+    statuses = [
+        run(tmp_path, "check", TEST_DRIVER, ANY_PORT, f"--shard={number}", "--total-shards=2").returncode
+        for number in range(2)
+    ]
+    assert sorted(statuses) == [0, 1]
+
+
+@pytest.mark.real
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_is_not_let_in_is_told_the_line_that_grants_it(tmp_path: Path, polkit_daemon: Libvirtd) -> None:
+    socket_path = polkit_daemon.folder / "run/libvirt/libvirt-sock-ro"
+    socket_path.chmod(0o700)
+    for folder in (polkit_daemon.folder, tmp_path):
+        folder.chmod(0o755)
+    uri = f"--libvirt.uri={polkit_daemon.read_only_uri}"
+    as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *VMWATCH, "check", uri, ANY_PORT]
+    told = subprocess.run(
+        as_nobody, env=environment(tmp_path), cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert told.returncode == 1, told.stderr
+    assert "Permission denied" in told.stdout
+    assert "to be let in: sudo usermod -aG libvirt nobody" in told.stdout

@@ -59,6 +59,10 @@ class Fallback:
             more |= _state_or_raise(domain, failure)
         return {key: value for key, value in more.items() if self._is_wanted(key) and key not in driver.wrong} | record
 
+    def answering(self, connection: libvirt.virConnect, domain: libvirt.virDomain) -> tuple[str, ...]:
+        """Return the calls that *domain* answers, of all there are."""
+        return tuple(call for call in self._read if self._call([call], connection, domain)[1] is None)
+
     def _call(
         self, calls: Sequence[str], connection: libvirt.virConnect, domain: libvirt.virDomain
     ) -> tuple[Record, libvirt.libvirtError | None]:

@@ -1,7 +1,7 @@
 """Try one hypervisor for `vmwatch check`: what its driver gives, and what vmwatch does where it gives nothing."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 
 import libvirt
@@ -10,21 +10,32 @@ import msgspec
 from vmwatch.errors import HostError
 from vmwatch.settings import HostSettings
 from vmwatch.source.connection import UNSUPPORTED, host_error, open_libvirt, without_credentials
-from vmwatch.source.drivers import Driver, driver_of_type, refusal
-from vmwatch.source.facts import connected_event
+from vmwatch.source.drivers import Driver, driver_of_type
+from vmwatch.source.facts import connected_event, family_uri
+from vmwatch.source.fallback import Fallback
 from vmwatch.source.loop import start_event_loop
+from vmwatch.source.register import FAMILIES
+from vmwatch.source.rights import MissingRight, missing_rights
+from vmwatch.source.sampler_reader import GROUP_BITS
 
 ANSWER_SECONDS = 15.0
 
 
-class Found(msgspec.Struct, frozen=True):
-    """What a host said: its *driver*, how many *domains* it has, whether it takes the registration of events."""
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host said: its *driver*, how many *domains* it has, whether it takes the registration of events.
+
+    *calls* are those for each domain that a domain which runs answered (None: there is none to ask), *families* why
+    events of networks, pools, devices and secrets cannot be had, where they cannot.
+    """
 
     driver: Driver
     libvirt_version: str
     domains: int
     takes_events: bool
     has_bulk_statistics: bool
+    calls: tuple[str, ...] | None
+    families: Mapping[str, str]
+    missing_rights: tuple[MissingRight, ...]
 
 
 def probe(settings: HostSettings, seconds: float = ANSWER_SECONDS) -> Found:
@@ -42,26 +53,58 @@ def probe(settings: HostSettings, seconds: float = ANSWER_SECONDS) -> Found:
 
 
 def _found(settings: HostSettings) -> Found | HostError:
-    refused = refusal(settings.uri, libvirt.getVersion())
-    if refused:
-        return HostError(refused)
     try:
         connection = open_libvirt(settings.uri, read_only=settings.read_only, auth_file=settings.auth_file)
     except HostError as error:
         return error
     try:
+        missing = tuple(missing_rights(connection))
         event = connected_event(connection, settings.name, without_credentials(settings.uri), local=False)
         return Found(
             driver=driver_of_type(event.driver),
             libvirt_version=event.libvirt_version or "unknown",
-            domains=len(connection.listAllDomains()),
+            domains=len(_domains(connection, 0)),
             takes_events=_has(lambda: _register(connection)),
             has_bulk_statistics=_has(lambda: connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)),
+            calls=_answering(connection),
+            families=dict(_families(settings)),
+            missing_rights=missing,
         )
     except libvirt.libvirtError as error:
         return host_error(error)
     finally:
         connection.close()
+
+
+def _domains(connection: libvirt.virConnect, flags: int) -> list[libvirt.virDomain]:
+    try:
+        domains: list[libvirt.virDomain] = connection.listAllDomains(flags)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_ACCESS_DENIED:
+            raise
+        return []
+    return domains
+
+
+def _answering(connection: libvirt.virConnect) -> tuple[str, ...] | None:
+    """Ask the first domain that runs; one that hangs is what the deadline is for."""
+    for domain in _domains(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+        return Fallback(tuple(GROUP_BITS)).answering(connection, domain)
+    return None
+
+
+def _families(settings: HostSettings) -> list[tuple[str, str]]:
+    """Return the families whose own drivers cannot be reached beside that of the domains, and why."""
+    away = []
+    for family in FAMILIES:
+        uri = family_uri(settings.uri, family.scheme)
+        if uri is None:
+            continue
+        try:
+            open_libvirt(uri, read_only=settings.read_only, auth_file=settings.auth_file).close()
+        except HostError as error:
+            away.append((family.name, error.reason))
+    return away
 
 
 def _register(connection: libvirt.virConnect) -> None:
@@ -73,7 +116,7 @@ def _has(call: Callable[[], object]) -> bool:
     try:
         call()
     except libvirt.libvirtError as error:
-        if error.get_error_code() in UNSUPPORTED:
+        if error.get_error_code() in {*UNSUPPORTED, libvirt.VIR_ERR_ACCESS_DENIED}:
             return False
         raise
     return True
