@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -117,6 +118,46 @@ async def test_a_driver_without_bulk_statistics_is_asked_domain_by_domain() -> N
     told = metrics(domain.rows)
     assert (domain.state, domain.timed_out, told["libvirt_domain_info_virtual_cpus"]) == (State.RUNNING, False, 2)
     assert told["libvirt_domain_info_maximum_memory_bytes"] == 8 * 2**30
+
+
+class Pools:
+    """Makes connections to libvirt's test driver on which listing pools takes until they are `free`."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.listed = 0
+
+    def connect(self) -> Any:
+        return _WithPools(libvirt.open(TEST_DRIVER), self)
+
+
+class _WithPools:
+    def __init__(self, connection: libvirt.virConnect, pools: Pools) -> None:
+        self._connection = connection
+        self._pools = pools
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def listAllStoragePools(self, flags: int) -> Any:  # noqa: N802 - libvirt's name
+        self._pools.listed += 1
+        self._pools.free.wait(PATIENCE_SECONDS)
+        return self._connection.listAllStoragePools(flags)
+
+
+async def test_a_host_whose_pools_hang_is_measured_but_for_itself() -> None:
+    pools = Pools()
+    async with sampling(pools.connect) as sampled:
+        try:
+            for _ in range(6):
+                assert (await sampled.sample(0.5)).rows == ()
+            assert late(await sampled.sample()) == []
+            assert pools.listed == 1
+        finally:
+            pools.free.set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (await sampled.sample()).rows:
+                pass
 
 
 async def test_own_figures_are_there_from_the_start() -> None:

@@ -9,6 +9,7 @@ import libvirt
 import pytest
 import pytest_asyncio
 
+from vmwatch.errors import HostError
 from vmwatch.events import Domain
 from vmwatch.source.sampler_crew import Crew
 from vmwatch.source.sampler_reader import Listed
@@ -185,6 +186,38 @@ async def test_what_is_asked_of_a_crew_without_a_free_thread_has_no_answer(calls
     async with asyncio.timeout(FOR_EVER_SECONDS):
         await some.back.wait()
     assert await crew.ask(lambda _: "answer", FOR_EVER_SECONDS) == "answer"
+
+
+async def test_a_connection_that_takes_long_to_open_is_waited_for_by_all_who_ask(calls: Callable[..., Calls]) -> None:
+    some, far = calls(), threading.Event()
+    opened = []
+
+    def connect() -> libvirt.virConnect:
+        opened.append(1)
+        far.wait(FOR_EVER_SECONDS)
+        return some.connect()
+
+    crew = Crew("test", 2, connect, some.back.set)
+    assert not await crew.ready(0.01)
+    assert not await crew.ready(0.01)
+    far.set()
+    assert await crew.ready(FOR_EVER_SECONDS)
+    assert await crew.ready(0.0)
+    assert (len(opened), crew.overdue, crew.given_up_total) == (1, 0, 0)
+
+
+async def test_a_connection_that_cannot_be_opened_says_why_and_is_tried_again(calls: Callable[..., Calls]) -> None:
+    some, answers = calls(), [HostError("not now")]
+
+    def connect() -> libvirt.virConnect:
+        if answers:
+            raise answers.pop()
+        return some.connect()
+
+    crew = Crew("test", 1, connect, some.back.set)
+    with pytest.raises(HostError, match="not now"):
+        await crew.ready(FOR_EVER_SECONDS)
+    assert await crew.ready(FOR_EVER_SECONDS)
 
 
 @pytest.mark.parametrize(

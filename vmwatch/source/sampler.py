@@ -20,13 +20,13 @@ from vmwatch.settings import MetadataLabel, StatsSettings
 from vmwatch.source.metadata import Definitions
 from vmwatch.source.sampler_crew import Crew
 from vmwatch.source.sampler_host import read_host
+from vmwatch.source.sampler_probe import Prober
 from vmwatch.source.sampler_reader import (
     Listed,
     PerDomain,
     Reader,
     Reading,
     Record,
-    busy_seconds,
     describe,
     info_record,
     list_domains,
@@ -40,10 +40,9 @@ from vmwatch.stream import now
 MOST_CALLS = 4
 """Calls under way to one daemon, and therefore the most that can hang there."""
 
-PROBE_SECONDS = 1.0
 LONGEST_PATIENCE_SECONDS = 4.0
 
-_DESCRIBED_AT_ONCE = 16
+_DESCRIBED_AT_ONCE = 4  # so few that the loop parses them in a millisecond
 _SAMPLES_AT_ONCE = 500
 
 log = structlog.get_logger(__name__)
@@ -76,38 +75,31 @@ class Sampler:
             host_name,
             uri,
             publish=publish,
-            probe=self._probe,
+            probe=lambda domains: self._prober.probe(domains),
             patience_seconds=min(settings.timeout, LONGEST_PATIENCE_SECONDS),
         )
         size = min(settings.concurrency, MOST_CALLS)
         self._crew = Crew(f"sample {host_name}", size, connect, self._stuck.look)
-        self._probes = Crew(f"probe {host_name}", 1, connect, self._stuck.look)
-        self._probing = asyncio.Lock()
+        self._prober = Prober(host_name, connect, self._stuck.look)
         self._unknown = UnknownFields(host_name)
         self._listed: list[Listed] = []
         self._fresh: dict[str, _Heard] = {}
         self._heard: dict[str, _Heard] = {}
         self._host_rows: Sequence[Row] = ()
+        self._host_is_asked = False
         self._failures = 0
         self._failing: dict[str, str] = {}
 
     def figures(self) -> dict[str, float]:
         """Return counts and gauges about our own work, by metric name."""
+        probes = self._prober.crew
         return {
-            "vmwatch_host_calls_overdue": self._crew.overdue + self._probes.overdue,
-            "vmwatch_host_calls_given_up_total": self._crew.given_up_total + self._probes.given_up_total,
+            "vmwatch_host_calls_overdue": self._crew.overdue + probes.overdue,
+            "vmwatch_host_calls_given_up_total": self._crew.given_up_total + probes.given_up_total,
             "vmwatch_host_domains_unresponsive": len(self._stuck),
             "vmwatch_host_domain_failures_total": self._failures,
             "vmwatch_host_unknown_fields_total": self._unknown.total,
         }
-
-    async def _probe(self, domains: Sequence[Domain]) -> Mapping[str, float] | None:
-        async with self._probing:
-            try:
-                return await self._probes.ask(lambda connection: busy_seconds(connection, domains), PROBE_SECONDS)
-            except (libvirt.libvirtError, HostError) as error:
-                log.debug("no probe", host=self._host_name, reason=str(error))
-                return None
 
     def note(self, event: Event) -> None:
         """Take an event of this host that was told: it may change what a domain is made of."""
@@ -120,7 +112,7 @@ class Sampler:
             await self._stuck.run()
         finally:
             self._crew.close()
-            self._probes.close()
+            self._prober.crew.close()
 
     def renew(self) -> None:
         """Measure by a new connection from now on: there are drivers whose old ones do not see what has changed."""
@@ -130,22 +122,21 @@ class Sampler:
         """Measure what can be by *deadline* (seconds of the loop's clock); None where the host cannot be listed."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        if self._crew.free > 0:
-            try:
-                listed = await self._crew.ask(list_domains, deadline - began)
-            except (libvirt.libvirtError, HostError) as error:
-                log.debug("no list of domains", host=self._host_name, reason=str(error))
-                return None
-            self._take_list(listed)
         self._fresh, self._host_rows = {}, ()
-        await Round(self._crew, self._stuck, deadline).run(self._jobs(loop.time()))
+        try:
+            if await self._crew.ready(deadline - began):
+                self._take_list(await self._crew.ask(list_domains, deadline - loop.time()))
+                await Round(self._crew, self._stuck, deadline).run(self._jobs(loop.time()))
+        except (libvirt.libvirtError, HostError) as error:
+            log.debug("no list of domains", host=self._host_name, reason=str(error))
+            return None
         domains = await self._samples()
         return HostSample(
             host=self._host_name, time=now(), seconds=loop.time() - began, rows=self._host_rows, domains=domains
         )
 
     def _take_list(self, listed: Sequence[Listed] | None) -> None:
-        if listed is None:  # too late: the last list has to do
+        if listed is None:  # too late, or too much hangs: the last list has to do
             return
         self._listed = [one for one in listed if self._watched(one.domain.name)]
         domains = {one.domain.uuid: one.domain for one in self._listed}
@@ -157,11 +148,19 @@ class Sampler:
     def _jobs(self, at: float) -> list[Job]:
         asked = [one for one in self._listed if one.domain.uuid not in self._stuck]
         active = [one for one in asked if one.domain.id is not None]
-        jobs = [Job(lambda connection, _: read_host(connection), (), self._take_host)]
+        jobs = [] if self._host_is_asked else [Job(self._ask_host, (), self._take_host)]
         jobs += [Job(self._reader.read, shard, self._take) for shard in split(active, MOST_CALLS)]
         unread = [one for one in asked if self._definitions.wants(one.domain, at)]
         shards = (unread[start : start + _DESCRIBED_AT_ONCE] for start in range(0, len(unread), _DESCRIBED_AT_ONCE))
         return jobs + [Job(describe, shard, self._take_definitions) for shard in shards]
+
+    def _ask_host(self, connection: libvirt.virConnect, _: Sequence[Listed]) -> Sequence[Row]:
+        """Read the host's own figures, in a thread; one such call may hang (in a pool's storage), not one a scrape."""
+        self._host_is_asked = True
+        try:
+            return read_host(connection)
+        finally:
+            self._host_is_asked = False
 
     def _take_host(self, rows: Sequence[Row]) -> None:
         self._host_rows = rows

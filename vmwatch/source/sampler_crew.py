@@ -11,6 +11,9 @@ from vmwatch.threads import Worker
 
 T = TypeVar("T")
 
+OPEN_SECONDS = 30.0
+"""A connection that takes longer to open is given up."""
+
 
 class Call(Generic[T]):
     """A call under way since *began* (seconds of the loop's clock); *outcome* must not be cancelled."""
@@ -33,6 +36,7 @@ class Crew:
         self._connect = connect
         self._tell_returned = returned
         self._link = Link(connect)
+        self._opening: Call[None] | None = None
         self._idle: list[Worker] = []
         self._under_way: set[Call[Any]] = set()
         self._given_up: set[Call[Any]] = set()
@@ -54,6 +58,26 @@ class Crew:
         self._under_way.add(call)
         call.outcome.add_done_callback(lambda _: self._returned(call, worker))
         return call
+
+    async def ready(self, seconds: float) -> bool:
+        """Say whether there is a connection, after *seconds* at most; raises why there can be none.
+
+        Opening takes longer than a scrape may (ssh, a host far away), so it goes on, and who asks next gets it.
+        """
+        if self._link.is_open:
+            return True
+        opening = self._opening
+        if opening is None or opening.link is not self._link or opening.outcome.done():
+            if self.free <= 0:
+                return False
+            opening = self._opening = self.begin(lambda _connection: None)
+        await asyncio.wait({opening.outcome}, timeout=seconds)
+        if opening.outcome.done():
+            opening.outcome.result()
+            return True
+        if asyncio.get_running_loop().time() - opening.began > OPEN_SECONDS:
+            self.give_up(opening)
+        return False
 
     async def ask(self, function: Callable[[libvirt.virConnect], T], seconds: float) -> T | None:
         """Return the outcome of *function*; None where no thread is free, or there is none in *seconds*."""

@@ -32,6 +32,11 @@ class Link:
         self._calls = 0
         self._retired = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection was made."""
+        return self._connection is not None
+
     def submit(self, worker: Worker, call: Callable[[libvirt.virConnect], T]) -> "asyncio.Future[T]":
         """Have *worker* make *call* with the connection.  Never cancel what this returns: the call goes on anyway."""
         self._calls += 1
