@@ -8,24 +8,52 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import libvirt
 import pytest
-from prometheus_client import Metric
+from prometheus_client import Metric as ParsedMetric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.exporters.prometheus_scene import HOSTILE, answer, scene, scrape
-from vmwatch.events import State, Time
+from vmwatch.events import Domain, State, Time
 from vmwatch.pipeline import Exporter
+from vmwatch.sample import Column, Columns, DomainSample, HostSample, Kind, Metric, Row, columns_of, figures
+from vmwatch.source.metadata import parse_definition
+from vmwatch.source.sampler_host import read_host
 from vmwatch_exporters.prometheus import Prometheus
+from vmwatch_exporters.prometheus.text import static_labels
 
 _DATA = Path(__file__).parent / "data"
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 _CHANGING = ("process_*", "vmwatch_build_info")
 
+_EVERYTHING_DESCRIBED = """
+<domain type='kvm'>
+  <name>space_web</name><uuid>u</uuid><os><type arch='x' machine='y'>hvm</type></os>
+  <metadata>
+    <instance xmlns='http://openstack.org/xmlns/libvirt/nova/1.1'>
+      <name>a</name><flavor name='b'/><root type='c' uuid='d'/>
+      <owner><user uuid='e'>f</user><project uuid='g'>h</project></owner>
+    </instance>
+    <uid xmlns='http://kubevirt.io'>i</uid>
+  </metadata>
+  <devices>
+    <disk type='network' device='disk'>
+      <driver name='qemu' type='raw' cache='none' discard='unmap'/>
+      <source protocol='rbd' name='image'/><target dev='vda' bus='virtio'/><serial>1</serial>
+    </disk>
+    <interface type='bridge'>
+      <source bridge='br0' network='n'/><target dev='vnet0'/><mac address='m'/><model type='virtio'/><mtu size='1500'/>
+      <virtualport><parameters interfaceid='p'/></virtualport>
+    </interface>
+  </devices>
+</domain>
+"""
+
 conforms: list[Exporter] = [Prometheus()]
 
 
-def _samples(families: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def _samples(families: Iterable[ParsedMetric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     samples = [sample for family in families for sample in family.samples]
     found = {(one.name, frozenset(one.labels.items())): one.value for one in samples}
     assert len(found) == len(samples), "a series stands twice on the page"
@@ -273,6 +301,32 @@ async def test_static_labels_stand_on_every_series() -> None:
     page = await scrape(scene(), Prometheus(compatibility=("tinkoff",)))
     wanted = {("site", "berlin"), ("static_host", "clash"), ("data_center", 'a"b')}
     assert not [name for name, pairs in _samples(parse_text(page)) if not pairs >= wanted]
+
+
+async def test_no_series_has_a_label_twice_whatever_the_static_labels_are_called() -> None:
+    watch = scene()
+    watch.labels = {}
+    plain = await scrape(watch, Prometheus(compatibility=("tinkoff", "debian")))
+    ours = {label for _, pairs in _samples(parse_text(plain)) for label, _ in pairs}
+    with libvirt.open("test:///default") as connection:
+        ours |= {label for _, labels, _ in figures(read_host(connection)) for label in labels}
+    ours |= {label for row in parse_definition(_EVERYTHING_DESCRIBED).rows for label in row.columns.labels}
+    assert {"mode", "mac_address", "serial", "flavor_name", "kubevirt_name", "os_type"} <= ours
+    assert not ours & set(static_labels(dict.fromkeys(ours, "mine")))
+
+
+async def test_a_label_out_of_metadata_that_is_called_like_a_static_one_is_renamed() -> None:
+    watch = scene()
+    team = columns_of("metadata_info", ("team",), (Column(Metric("team_info", Kind.INFO, "Whose.", "info")),))
+    web = DomainSample(domain=Domain("u-web", "web-1", 3), state=State.RUNNING, time=Time(1), rows=(_row(team),))
+    watch.samples = [HostSample(host="node-1", time=Time(1), seconds=1.0, domains=[web])]
+    watch.labels = {"team": "mine"}
+    (labels,) = _series(await scrape(watch, Prometheus()), "team_info")
+    assert dict(labels) == {"host": "node-1", "domain": "web-1", "team": "mine", "metadata_team": "theirs"}
+
+
+def _row(columns: Columns) -> Row:
+    return Row(columns, ("theirs",), (1,))
 
 
 async def test_other_exporters_names_are_there_when_asked_for() -> None:

@@ -7,6 +7,7 @@ from vmwatch.pipeline import Batches, Watch
 from vmwatch_exporters.prometheus.aliases import Compatibility
 from vmwatch_exporters.prometheus.naming import Naming
 from vmwatch_exporters.prometheus.page import Page
+from vmwatch_exporters.prometheus.text import static_labels
 
 METRICS = "/metrics"
 """Where the page is mounted; the web server's telemetry path is what users see."""
@@ -38,7 +39,7 @@ class Prometheus:
     async def run(self, batches: Batches, watch: Watch) -> None:
         """Mount the page; the events themselves are counted by the fold."""
         without = (() if self.per_vcpu else ("vcpu",)) + (() if self.per_device else ("block", "interface"))
-        naming = Naming(self.compatibility, self.allow, self.deny)
+        naming = Naming(self.compatibility, self.allow, self.deny, static_labels(watch.labels))
         watch.mount(METRICS, Page(watch, naming, without, self.keep_gone_seconds).respond)
         async for _ in batches:
             pass

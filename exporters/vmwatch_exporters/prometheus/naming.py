@@ -1,11 +1,11 @@
 """Which metrics are exported, and under which names: the user's choice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from vmwatch.sample import Column, Columns, Metric
 from vmwatch_exporters.prometheus.aliases import Compatibility, aliases
-from vmwatch_exporters.prometheus.text import escape
+from vmwatch_exporters.prometheus.text import escape, label_name
 
 _MAX_PLANS = 10_000
 
@@ -19,9 +19,19 @@ Plan = Sequence[tuple[Sequence[str], Sequence[Family]]]
 
 
 class Naming:
-    """The names of metrics: those that match *allow* (all where it is empty) and not *deny*, with their aliases."""
+    """The names of metrics: those that match *allow* (all where it is empty) and not *deny*, with their aliases.
 
-    def __init__(self, compatibility: Sequence[Compatibility], allow: Sequence[str], deny: Sequence[str]) -> None:
+    *static* are the names of the user's labels that all series have: one of a domain's metadata is renamed beside it.
+    """
+
+    def __init__(
+        self,
+        compatibility: Sequence[Compatibility],
+        allow: Sequence[str],
+        deny: Sequence[str],
+        static: Collection[str] = (),
+    ) -> None:
+        self._taken = {"host", "domain", *static}
         self._aliases = aliases(compatibility)
         self._allow = allow or ("*",)
         self._deny = deny
@@ -55,10 +65,14 @@ class Naming:
         plan: dict[tuple[str, ...], dict[str, tuple[Metric, list[Cell]]]] = {}
         for at, column in enumerate(columns.columns):
             for metric, renamed in self.names(column.metric):
-                labels = tuple(renamed.get(label, label) for label in columns.labels)
+                labels = tuple(self._label(renamed.get(label, label)) for label in columns.labels)
                 family = plan.setdefault(labels, {}).setdefault(metric.name, (metric, []))
                 family[1].append((*_around(metric, column), at))
         return [(labels, list(families.values())) for labels, families in plan.items()]
+
+    def _label(self, name: str) -> str:
+        name = label_name(name)
+        return f"metadata_{name}" if name in self._taken else name
 
 
 def _around(metric: Metric, column: Column) -> tuple[str, str]:

@@ -15,9 +15,18 @@ _RESERVED = frozenset(
     {
         *("host", "domain", "uuid", "uri", "origin", "type", "exporter", "state", "event", "detail", "cause", "le"),
         *("stat", "vcpu", "target_device", "iothread", "interval", "monitor", "vcpus", "bank", "package", "node"),
-        *("storage_pool", "network"),
+        *("storage_pool", "pool", "network", "mode", "driver", "hypervisor", "libvirt", "version"),
+        *("os_type", "os_type_arch", "os_type_machine"),
+        *("target_bus", "disk_type", "device", "driver_name", "driver_type", "driver_cache", "driver_discard"),
+        *("source_file", "source_protocol", "serial", "bus", "cache", "discard"),
+        *("interface_type", "source_bridge", "source_network", "mac_address", "model_type", "mtu_size"),
+        *("virtualport_interface_id", "virtual_interface"),
+        *("instance_id", "instance_name", "flavor_name", "flavor", "root_type", "root_uuid"),
+        *("user_name", "user_id", "user_uuid", "project_name", "project_id", "project_uuid"),
+        *("kubevirt_uid", "kubevirt_name", "kubevirt_namespace"),
     }
 )
+"""Labels of ours: a page on which a series has a label twice is refused as a whole."""
 
 
 class Format(Enum):
