@@ -16,7 +16,8 @@ def draft(host: str = "a", time: int = SECOND, **fields: object) -> Event:
 
 
 def stream() -> tuple[Stream, list[Event]]:
-    one, told = Stream(KnownState(), epoch=lambda host: f"epoch-of-{host}"), []
+    told: list[Event] = []
+    one = Stream(KnownState(), epoch=lambda host: f"epoch-of-{host}")
     one.listen(told.append)
     return one, told
 
