@@ -47,6 +47,7 @@ need_for_testing() {
     has libvirtd || need libvirt-daemon "the tests start private libvirtds"
     has_driver qemu || need libvirt-daemon-driver-qemu "and real guests"
     has_driver lxc || need libvirt-daemon-driver-lxc "and containers"
+    has ip || need iproute2 "gives containers their network"
     has qemu-system-x86_64 || need qemu-system-x86 "runs the guests"
     { has prometheus && has promtool; } || need prometheus "the tests scrape vmwatch, and check dashboards and rules"
     has prometheus-alertmanager || need prometheus-alertmanager "gets the alerts"
