@@ -63,7 +63,7 @@ def counted_lines() -> Iterator[list[str]]:
 async def test_a_broker_that_is_stopped_in_order_is_told_once_and_not_asked_in_a_busy_loop(
     fresh_broker: Broker,
 ) -> None:
-    async with kept_running(exporter(fresh_broker.bootstrap, "stopped", delivery_timeout=1.0)) as run:
+    async with kept_running(exporter(fresh_broker.bootstrap, "stopped", delivery_timeout=2.0)) as run:
         with counted_lines() as lines, flow(run):
             await run.under_way()
             await asyncio.to_thread(fresh_broker.stop)
@@ -81,7 +81,7 @@ async def test_a_broker_that_is_stopped_in_order_is_told_once_and_not_asked_in_a
 async def test_a_broker_that_hangs_for_longer_than_every_time_out_gets_everything_in_the_end(
     fresh_broker: Broker,
 ) -> None:
-    async with kept_running(exporter(fresh_broker.bootstrap, "frozen", delivery_timeout=1.0)) as run:
+    async with kept_running(exporter(fresh_broker.bootstrap, "frozen", delivery_timeout=2.0)) as run:
         with flow(run):
             await run.under_way()
             fresh_broker.pause()
@@ -109,7 +109,7 @@ async def test_stopping_does_not_wait_for_a_broker_that_is_away(fresh_broker: Br
 
 
 async def test_a_topic_that_is_deleted_is_told_and_filled_again_when_it_is_back(fresh_broker: Broker) -> None:
-    kafka = exporter(fresh_broker.bootstrap, "deleted", create_topics=False, delivery_timeout=1.0)
+    kafka = exporter(fresh_broker.bootstrap, "deleted", create_topics=False, delivery_timeout=2.0)
     await asyncio.to_thread(fresh_broker.create_topic, "deleted.events")
     async with kept_running(kafka) as run:
         run.put(event(1))

@@ -32,7 +32,7 @@ class Fortress:
     wrong: Path
 
     def exporter(self, name: str, listener: Listener, **settings: Any) -> Kafka:
-        return exporter(self.broker.address(listener), name, **({"delivery_timeout": 2.0} | settings))
+        return exporter(self.broker.address(listener), name, **settings)
 
 
 @pytest.fixture(scope="module")
