@@ -26,7 +26,7 @@ class Look(Enum):
     BY_DOMAIN = "list, then the state of each domain"
     BY_STATE = "one listing for each state"
     ANEW = "list by a new connection each time, then the state of each domain"
-    ANEW_AND_HELD = "as before, and ask older connections for what the new one does not list"
+    ANEW_AND_HELD = "list by a new connection each time, and by older ones what that does not list, then each state"
 
 
 class Driver(msgspec.Struct, frozen=True, kw_only=True):
