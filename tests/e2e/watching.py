@@ -1,0 +1,151 @@
+"""How the end-to-end tests set vmwatch up, and how they read what it told: in lines that look like a table."""
+
+import json
+from collections.abc import Sequence
+
+import libvirt
+
+from tests.beds.guest import Guest, define, press_power_button
+from tests.beds.kafka import Broker
+from tests.beds.process import Line, Vmwatch
+
+ALL_EXPORTERS = """
+[exporters.json_log]
+
+[exporters.prometheus]
+
+[exporters.kafka]
+brokers = ["{bootstrap}"]
+topic = "{name}.events"
+state_topic = "{name}.state"
+create_topics = true
+start = "earliest"
+"""
+_WORTH_TELLING = ("part_of", "cause", "action", "operation", "result", "end", "reason")
+_AT_TIMES = ("control-error", "rebooted part_of=wakeup")
+_PAUSE = "suspended/paused running->paused"
+_PANIC_IN_A_PAUSE = "crashed/panicked paused->crashed"
+_PANIC = "crashed/panicked running->crashed"
+
+BOOTED = (
+    "defined/added undefined->shutoff",
+    "resumed/unpaused shutoff->running part_of=boot",
+    "started/booted running->running",
+)
+POWERED_OFF = (
+    "shutdown-finished/guest running->shutdown",
+    "stopped/shutdown shutdown->shutoff cause=guest-shutdown flushed",
+    "undefined/removed shutoff->undefined",
+    "outage cause=guest-shutdown end=undefined",
+)
+DESTROYED = (
+    "shutdown-finished/host running->shutdown",
+    "stopped/destroyed shutdown->shutoff cause=destroyed",
+    "undefined/removed shutoff->undefined",
+    "outage cause=destroyed end=undefined",
+)
+
+
+def hosts(**uris: str) -> str:
+    """Return the part of a configuration that watches *uris* under those names."""
+    return "".join(f"[[libvirt]]\nname = {json.dumps(name)}\nuri = {json.dumps(uri)}\n" for name, uri in uris.items())
+
+
+def all_exporters(broker: Broker, name: str) -> str:
+    """Return the part of a configuration that feeds the three exporters; Kafka's topics begin with *name*."""
+    return ALL_EXPORTERS.format(bootstrap=broker.bootstrap, name=name)
+
+
+def short(line: Line) -> str:
+    """Return what matters of *line*: `stopped/failed running->shutoff cause=process-died`."""
+    kind = line["event"].removeprefix("domain.")
+    parts = [f"{kind}/{line['detail']}" if "detail" in line else kind]
+    if "previous_state" in line:
+        parts.append(f"{line['previous_state']}->{line['state']}")
+    parts += [f"{name}={line[name]}" for name in _WORTH_TELLING if line.get(name)]
+    parts += ["flushed"] if "flush_seconds" in line else []
+    parts += ["duplicate"] if line.get("duplicate") else []
+    return " ".join(parts)
+
+
+def story(events: Sequence[Line], name: str, **wanted: str) -> list[str]:
+    """Return what *events* tell of the domain called *name*, in short; *wanted* fields choose among them."""
+    return [
+        short(line)
+        for line in events
+        if line.get("domain") == name and all(line.get(field) == value for field, value in wanted.items())
+    ]
+
+
+def settled(lines: Sequence[str]) -> list[str]:
+    """Return *lines* without what libvirt tells only at times, as its threads happen to run.
+
+    That is trouble with the monitor of a QEMU that is being ended, the pause in which a guest panics, and the reset by
+    which a guest wakes.
+    """
+    kept: list[str] = []
+    for line in lines:
+        if line == _PANIC_IN_A_PAUSE and kept[-1] == _PAUSE:
+            kept[-1] = _PANIC
+        elif line not in _AT_TIMES:
+            kept.append(line)
+    return kept
+
+
+def assert_told(vmwatch: Vmwatch, name: str, *expected: str, **wanted: str) -> None:
+    """Wait until as much was told of the domain called *name* as *expected*, and compare."""
+    found = vmwatch.wait_until(lambda events: enough(settled(story(events, name, **wanted)), len(expected)))
+    assert found == [*expected], "\n".join(["told was:", *found])
+
+
+def enough(lines: list[str], count: int) -> list[str] | None:
+    """Return *lines* if there are *count* of them."""
+    return lines if len(lines) >= count else None
+
+
+def assert_gapless(events: Sequence[Line]) -> None:
+    """Fail unless each host's sequence has no gap and its time never goes back."""
+    last: dict[str, Line] = {}
+    for line in events:
+        before = last.get(line["host"])
+        if before is not None:
+            assert line["sequence"] == before["sequence"] + 1
+            assert line["timestamp"] >= before["timestamp"]
+        last[line["host"]] = line
+
+
+def find(events: Sequence[Line], event: str, name: str) -> Line:
+    """Return the first line of that type about the domain called *name*."""
+    return next(line for line in events if line["event"] == event and line["domain"] == name)
+
+
+def boot(vmwatch: Vmwatch, connection: libvirt.virConnect, guest: Guest) -> libvirt.virDomain:
+    """Define and start *guest*, and wait until that was told."""
+    domain = define(connection, guest)
+    domain.create()
+    assert_told(vmwatch, guest.name, *BOOTED)
+    return domain
+
+
+def wait_for(vmwatch: Vmwatch, domain: libvirt.virDomain, event: str, *, times: int = 1) -> None:
+    """Wait until *event* was told so often of *domain*."""
+    name = domain.name()
+    vmwatch.wait_until(
+        lambda events: sum(line["event"] == event and line.get("domain") == name for line in events) >= times
+    )
+
+
+def power_off(vmwatch: Vmwatch, domain: libvirt.virDomain) -> None:
+    """Let *domain* end itself, and remove it.
+
+    A guest destroyed shortly after a reset is told with or without a shutdown; this one always with it.
+    """
+    press_power_button(domain)
+    wait_for(vmwatch, domain, "domain.stopped")
+    domain.undefine()
+
+
+def end(domain: libvirt.virDomain) -> None:
+    """Destroy *domain*, and remove it."""
+    domain.destroy()
+    domain.undefine()
