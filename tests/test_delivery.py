@@ -158,3 +158,23 @@ async def test_a_durable_delivery_ends_after_one_more_batch(tmp_path: Path) -> N
         delivery.close()
         assert [len(batch) async for batch in delivery] == [MAX_BATCH]
         assert journal.acknowledged("k") == MAX_BATCH
+
+
+async def test_the_oldest_that_waits_is_known_before_anybody_asks(tmp_path: Path) -> None:
+    heard = Heard()
+    async with running(make(tmp_path / "journal.db")) as journal:
+        delivery = DurableDelivery(
+            everything, journal=journal, name="k", start=0, done=heard.done.append, lose=heard.lost.append
+        )
+        assert delivery.oldest is None
+        for number in range(1, 4):
+            delivery.put(event(number))
+            journal.append(event(number))
+        assert delivery.oldest == event(1).time
+        await committed(journal, 3)
+        await anext(delivery)
+        assert delivery.oldest == event(1).time
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await anext(delivery)
+        assert delivery.oldest is None

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from vmwatch.encode import decode
-from vmwatch.events import DomainSampled, Event, HostSampled
+from vmwatch.events import DomainSampled, Event, HostSampled, Time
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost, Record
 
@@ -60,9 +60,9 @@ class Delivery:
         return len(self._buffer) + len(self._batch)
 
     @property
-    def oldest(self) -> Event | None:
-        """The event that waits longest."""
-        return self._batch[0] if self._batch else self._buffer[0] if self._buffer else None
+    def oldest(self) -> Time | None:
+        """The time of the event that waits longest."""
+        return next((event.time for waiting in (self._batch, self._buffer) for event in waiting), None)
 
     @property
     def ended(self) -> bool:
@@ -140,6 +140,7 @@ class DurableDelivery(Delivery):
         journal: Journal,
         name: str,
         start: int,
+        waiting_since: Time | None = None,
         done: Callable[[int], None],
         lose: Callable[[Lost], None],
         linger: float = 0.0,
@@ -150,6 +151,7 @@ class DurableDelivery(Delivery):
         self._read_to = start
         self._acknowledged = start
         self._last = False
+        self._waiting_since = waiting_since
         journal.acknowledge(name, start)
         journal.listen(self._something.set)
         self._something.set()
@@ -160,6 +162,11 @@ class DurableDelivery(Delivery):
         return max(0, self._journal.position - self._acknowledged) + len(self._buffer)
 
     @property
+    def oldest(self) -> Time | None:
+        """The time of the event that waits longest: of the batch in hand, else of what was told since all was read."""
+        return self._batch[0].time if self._batch else self._waiting_since
+
+    @property
     def ended(self) -> bool:
         """Whether there is nothing more to come in this run; what is not acknowledged comes in the next."""
         return self._closed
@@ -168,6 +175,8 @@ class DurableDelivery(Delivery):
         """Take a sample; everything else comes out of the journal."""
         if isinstance(event, DomainSampled | HostSampled):
             super().put(event)
+        elif self._waiting_since is None and self._wanted(event):
+            self._waiting_since = event.time
 
     def _finish(self, batch: Sequence[Event]) -> None:
         self._acknowledge()
@@ -176,6 +185,8 @@ class DurableDelivery(Delivery):
     def _acknowledge(self) -> None:
         self._acknowledged = self._read_to
         self._journal.acknowledge(self._name, self._read_to)
+        if self._read_to >= self._journal.position:
+            self._waiting_since = None
 
     async def _gather(self) -> Sequence[Event]:
         if self._last:

@@ -13,7 +13,7 @@ from vmwatch.pipeline import Exporter, ExporterStatus, Publish, Watch
 from vmwatch.stream import now
 
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +98,6 @@ class SupervisedExporter:
 
     def status(self) -> ExporterStatus:
         """Say how it stands."""
-        oldest = self.delivery.oldest
         return ExporterStatus(
             exporter=self.name,
             up=self._failed_at is None,
@@ -108,5 +107,5 @@ class SupervisedExporter:
             dropped=self.delivery.dropped,
             refused=self._refused,
             failures=self._failures,
-            oldest=oldest.time if oldest else None,
+            oldest=self.delivery.oldest,
         )

@@ -57,15 +57,13 @@ def serve_until_stopped(undertaking: Undertaking, *, keep_state: bool = True) ->
     except BaseExceptionGroup as group:
         expected = group.subgroup(VmwatchError)
         raise (_first(expected) if expected else group) from None
-    if threading.active_count() > 1:
-        _leave()  # a thread may be caught in a call to libvirt that never returns
     return 0
 
 
 async def _serve(undertaking: Undertaking, keep_state: bool) -> None:
     await serve(undertaking.make, keep_state=keep_state, started=undertaking.started)
-    if len(asyncio.all_tasks()) > 1:
-        _leave()  # what did not end when it was cancelled will not end for asyncio.run either
+    if len(asyncio.all_tasks()) > 1 or threading.active_count() > 1:
+        _leave()  # one of them may be caught in a call that never returns, and asyncio.run would wait for it
 
 
 def _first(group: BaseExceptionGroup[VmwatchError]) -> VmwatchError:
