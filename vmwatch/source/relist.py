@@ -54,14 +54,16 @@ class Relisting:
 
     async def run(self) -> None:
         """List now, some seconds later (a restarted daemon first shows dead guests), then every interval; HostError."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         await self._tell_all()
-        pause_seconds = min(AGAIN_SECONDS, self._plan.interval_seconds)
+        interval = min(AGAIN_SECONDS, self._plan.interval_seconds)
         while True:
-            if await self._gap_within(pause_seconds) or self._plan.at_once:
-                await self._tell_all()
-            else:
-                await self._tell_agreed()
-            pause_seconds = self._plan.interval_seconds
+            rest = max(interval / 10, began + interval - loop.time())
+            gap = await self._gap_within(rest)
+            began = loop.time()
+            await (self._tell_all() if gap or self._plan.at_once else self._tell_agreed())
+            interval = self._plan.interval_seconds
 
     async def _gap_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
