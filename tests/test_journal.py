@@ -1,17 +1,20 @@
 """The journal: what is committed stays, what is known goes with it, and nothing is lost silently."""
 
 import asyncio
+import resource
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from vmwatch.errors import VmwatchError
 from vmwatch.events import Domain, Event, Origin, Started, State, Time
 from vmwatch.journal import Journal
 from vmwatch.journal_file import JournalFile, Lost, Record
+from vmwatch.journal_prune import PIECE_EVENTS, prune
 from vmwatch.state import KnownState
 
 SECOND = 1_000_000_000
@@ -92,7 +95,7 @@ async def test_a_group_that_was_torn_off_leaves_events_and_known_state_in_agreem
     await journal.flush()
     known.host("h").sequence = 2
     journal.append(event(2))  # killed here: never flushed
-    file = JournalFile(tmp_path / "journal.db", max_bytes=10**9, max_age_seconds=10**12)
+    file = JournalFile(tmp_path / "journal.db")
     assert [record.sequence for record in file.read(0, limit=10, max_bytes=10**6)] == [1]
     assert [body for (kind, _host, _key), body in file.known() if kind == "host" and b'"sequence":1' in body]
     file.close()
@@ -128,6 +131,112 @@ async def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path) -
     assert set_aside(tmp_path) == 1
 
 
+def statement(path: Path, text: str) -> None:
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute(text)
+    database.close()
+
+
+@pytest.mark.parametrize("damage", ["DROP TABLE counts", "UPDATE known SET body = '{' WHERE kind = 'domain'"])
+async def test_a_file_with_tables_or_knowledge_not_ours_is_damaged_too(tmp_path: Path, damage: str) -> None:
+    known = KnownState()
+    async with running(make(tmp_path / "journal.db", known)) as journal:
+        known.change_domain("h", "u", "web").state = State.RUNNING
+        journal.append(event(1))
+    statement(tmp_path / "journal.db", damage)
+    again = KnownState()
+    async with running(make(tmp_path / "journal.db", again)) as journal:
+        assert not again.hosts
+        journal.append(event(1))
+        await committed(journal, 1)
+    assert set_aside(tmp_path) == 1
+
+
+def spoil(path: Path) -> None:
+    """Overwrite every page but the first, beneath a SQLite that has the file open."""
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+
+
+async def test_damage_met_while_reading_is_set_aside_and_what_comes_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    known = KnownState()
+    async with running(make(path, known)) as journal:
+        for number in range(1, 2001):
+            known.host("h").sequence = number
+            journal.append(event(number))
+        journal.acknowledge("kafka", 7)
+        await committed(journal, 2000)
+        statement(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        spoil(path)
+        assert await journal.read(0) == []
+        known.host("h").sequence = 2001
+        journal.append(event(2001))
+        await committed(journal, 2001)
+        assert [record.sequence for record in await journal.read(7)] == [2001]
+    assert set_aside(tmp_path) == 1
+    again = KnownState()
+    async with running(make(path, again)) as journal:
+        assert again.hosts["h"].sequence == 2001
+        assert journal.acknowledged("kafka") == 7
+
+
+async def test_a_file_that_was_removed_is_begun_anew_with_what_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    known = KnownState()
+    async with running(make(path, known)) as journal:
+        known.host("h").sequence = 1
+        journal.append(event(1))
+        await committed(journal, 1)
+        path.unlink()
+        journal.append(event(2))
+        await committed(journal, 2)
+    again = KnownState()
+    async with running(make(path, again)) as journal:
+        assert again.hosts["h"].sequence == 1
+        assert [position async for position, _told in journal.since(0)] == [2]
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process can grow; nor can the one that takes its log."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with capture_logs():
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_on_a_full_disk_it_begins_with_what_was_known_and_others_can_read_once_there_is_room(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.db"
+    known = KnownState()
+    async with running(make(path, known)) as journal:
+        known.host("h").sequence = 1
+        journal.append(event(1))
+    again = KnownState()
+    with full_disk():
+        journal = make(path, again)
+        again.host("h").sequence += 1
+        journal.append(event(2))
+        assert not await journal.flush()
+    assert again.hosts["h"].sequence == 2
+    assert await journal.flush()
+    with closing(sqlite3.connect(path, timeout=0)) as other:
+        assert other.execute("SELECT count(*) FROM events").fetchone() == (2,)
+    await journal.close()
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").mkdir()
+    with pytest.raises(VmwatchError, match=r"journal\.db: cannot be opened: unable to open database file"):
+        make(tmp_path / "journal.db")
+
+
 async def test_a_file_of_a_newer_vmwatch_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     database = sqlite3.connect(path)
@@ -145,7 +254,7 @@ async def test_a_journal_without_a_file_works_in_memory() -> None:
 
 
 def fill(path: Path) -> JournalFile:
-    file = JournalFile(path, max_bytes=10**9, max_age_seconds=10**12)
+    file = JournalFile(path)
     body = b"x" * 1000
     records = [
         Record(n, "h", n, n * SECOND, "domain.rtc-changed" if n % 2 else "domain.started", body) for n in range(1, 1001)
@@ -154,34 +263,69 @@ def fill(path: Path) -> JournalFile:
     return file
 
 
+def pruned(
+    file: JournalFile, acknowledged: dict[str, int], *, max_bytes: int = 10**9, max_age: float = 10**12, now: float
+) -> list[tuple[str, Lost]]:
+    pieces = prune(file, acknowledged, max_bytes=max_bytes, max_age_seconds=max_age, now=now)
+    return [gone for piece in pieces for gone in piece]
+
+
 def test_what_is_too_old_goes_and_who_had_not_had_it_is_told(tmp_path: Path) -> None:
-    fill(tmp_path / "j").close()
-    file = JournalFile(tmp_path / "j", max_bytes=10**9, max_age_seconds=100)
-    gone = file.prune({"slow": 400, "quick": 1000}, now=600.5)
+    file = fill(tmp_path / "j")
+    gone = pruned(file, {"slow": 400, "quick": 1000}, max_age=100, now=600.5)
     assert gone == [("slow", Lost("h", 100, 401, 500))]
     assert file.read(0, limit=1, max_bytes=10)[0].sequence == 501
     file.close()
 
 
 def test_chatter_goes_before_anything_else(tmp_path: Path) -> None:
-    fill(tmp_path / "j").close()
-    file = JournalFile(tmp_path / "j", max_bytes=900_000, max_age_seconds=10**12)
-    file.prune({})
+    file = fill(tmp_path / "j")
+    pruned(file, {}, max_bytes=900_000, now=1000)
     assert {record.type for record in file.read(0, limit=2000, max_bytes=10**7)} == {"domain.started"}
-    assert file.count() == 500
+    assert file.events == 500
     file.close()
 
 
 def test_then_the_oldest_go_until_the_rest_fits(tmp_path: Path) -> None:
-    fill(tmp_path / "j").close()
-    file = JournalFile(tmp_path / "j", max_bytes=200_000, max_age_seconds=10**12)
-    gone = file.prune({"kafka": 0})
+    file = fill(tmp_path / "j")
+    gone = pruned(file, {"kafka": 0}, max_bytes=200_000, now=1000)
     left = file.read(0, limit=2000, max_bytes=10**7)
     assert 0 < len(left) < 200
+    assert len(left) == file.events
     assert left[-1].sequence == 1000
     assert sum(lost.count for _exporter, lost in gone) == 1000 - len(left)
     assert file.size_bytes() <= 200_000
     file.close()
+
+
+def test_events_are_committed_between_two_pieces_of_what_goes(tmp_path: Path) -> None:
+    file = JournalFile(tmp_path / "j")
+    file.commit([Record(n, "h", n, n, "domain.started", b"x") for n in range(1, 3 * PIECE_EVENTS)], {}, {})
+    pieces = prune(file, {}, max_bytes=10**9, max_age_seconds=1, now=10**9)
+    next(pieces)
+    assert file.events == 2 * PIECE_EVENTS - 1
+    file.commit([Record(9999, "h", 9999, 2 * 10**18, "domain.started", b"x")], {}, {})
+    list(pieces)
+    assert [record.position for record in file.read(0, limit=9, max_bytes=10**6)] == [9999]
+    file.close()
+
+
+async def test_what_went_before_an_exporter_had_it_is_told_once_for_each_host(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal.db", max_age_seconds=1)
+    told: list[tuple[str | None, Lost]] = []
+    async with running(journal):
+        arrived = asyncio.Event()
+
+        def tell(exporter: str | None, lost: Lost) -> None:
+            told.append((exporter, lost))
+            arrived.set()
+
+        journal.tell_lost = tell
+        journal.acknowledge("kafka", 0)
+        for number in range(1, 2 * PIECE_EVENTS + 1):
+            journal.append(event(number))
+        await arrived.wait()
+    assert told == [("kafka", Lost("h", 2 * PIECE_EVENTS, 1, 2 * PIECE_EVENTS))]
 
 
 async def test_what_no_longer_fits_into_memory_while_the_disk_refuses_is_told(tmp_path: Path) -> None:

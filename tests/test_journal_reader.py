@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(path: Path) -> Iterator[JournalFile]:
-    opened = JournalFile(path, max_bytes=1 << 28, max_age_seconds=1e9)
+    opened = JournalFile(path)
     yield opened
     opened.close()
 
@@ -74,7 +74,7 @@ def test_a_new_file_in_its_place_is_taken_up(path: Path, writer: JournalFile) ->
         assert read(reader) == [1, 2]
         path.rename(path.with_name("journal.db.damaged"))
         reader.keep_up()
-        anew = JournalFile(path, max_bytes=1 << 28, max_age_seconds=1e9)
+        anew = JournalFile(path)
         write(anew, 3)
         reader.keep_up()
         assert read(reader) == [3]

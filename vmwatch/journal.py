@@ -11,11 +11,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from vmwatch.encode import decode, encode
+from vmwatch.errors import VmwatchError
 from vmwatch.events import DomainSampled, Event, HostSampled
-from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record, is_damage, set_aside
+from vmwatch.journal_damage import is_damage, is_foreign, set_aside
+from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record
+from vmwatch.journal_prune import prune, together
 from vmwatch.journal_rows import everything, known_rows, restore, restore_counters
 from vmwatch.pipeline import JournalStatus
 from vmwatch.state import DomainCounters, KnownState
@@ -49,7 +53,8 @@ class Journal:
         self.committed: dict[str, dict[str, DomainCounters]] = {}
         self.position = 0
         self._path = path
-        self._limits = {"max_bytes": max_bytes, "max_age_seconds": max_age_seconds}
+        self._max_bytes = max_bytes
+        self._max_age_seconds = max_age_seconds
         self._max_waiting_bytes = max_waiting_bytes
         self._file: JournalFile
         self._worker = Worker("journal")
@@ -61,8 +66,8 @@ class Journal:
         self._new_positions: dict[str, int] = {}
         self._lost: dict[str, Lost] = {}
         self._trouble = ""
+        self._damaged = False
         self._size_bytes = 0
-        self._events = 0
         self._something = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
         self._writing = asyncio.Lock()
@@ -70,30 +75,39 @@ class Journal:
         self.damage = ""
 
     def open(self) -> None:
-        """Open or make the file and load what was known; a damaged one is set aside.  Blocks; VmwatchError, OSError."""
+        """Open or make the file and load what was known; a damaged one is set aside.  Blocks; VmwatchError."""
         try:
-            self._load(self._new_file())
-        except sqlite3.DatabaseError as error:
-            if self._path is None or not is_damage(error):
-                raise
-            self._set_aside(str(error))
-            self._load(self._new_file())
+            try:
+                self._load(self._new_file())
+            except (sqlite3.Error, msgspec.MsgspecError) as error:
+                if not (is_damage(error) or is_foreign(error)):
+                    raise
+                self._set_aside(str(error))
+                self._load(self._new_file())
+        except (sqlite3.Error, OSError) as error:
+            raise VmwatchError(f"{self._path}: cannot be opened: {error}") from error
 
     def _new_file(self) -> JournalFile:
-        return JournalFile(self._path, **self._limits)  # type: ignore[arg-type]
+        return JournalFile(self._path)
 
     def _load(self, file: JournalFile) -> None:
-        self._file = file
-        self.position = file.last_position()
-        self._next_position = self.position + 1
-        self._acknowledged = file.positions()
-        rows = dict(file.known())
-        restore(self.known, rows)
+        try:
+            self._acknowledged = file.positions()
+            self.position = max(file.last_position(), *self._acknowledged.values(), 0)  # a new file begins after these
+            rows = dict(file.known())
+            restore(self.known, rows)
+            self._size_bytes = file.size_bytes()
+        except BaseException:
+            file.close()
+            raise
         restore_counters(self.committed, rows)
-        self._size_bytes, self._events = file.size_bytes(), file.count()
+        self._next_position = self.position + 1
+        self._file = file
 
     def _set_aside(self, reason: str) -> None:
         assert self._path is not None  # noqa: S101 - a journal in memory cannot be damaged
+        if not self._path.exists():
+            return  # it has been
         aside = set_aside(self._path)
         self.damage = f"{reason}; set aside as {aside}"
         log.error("journal damaged", reason=reason, set_aside=str(aside))
@@ -125,7 +139,7 @@ class Journal:
             if not await asyncio.shield(asyncio.ensure_future(self.flush())):
                 self._something.set()
                 await asyncio.sleep(RETRY_SECONDS)
-            elif time.monotonic() - pruned > PRUNE_SECONDS or self._size_bytes > self._limits["max_bytes"]:
+            elif time.monotonic() - pruned > PRUNE_SECONDS or self._size_bytes > self._max_bytes:
                 pruned = time.monotonic()
                 await self._prune()
 
@@ -135,6 +149,9 @@ class Journal:
             return await self._flush()
 
     async def _flush(self) -> bool:
+        self._note_removal()
+        if self._damaged and not await self._begin_anew():
+            return False
         self._known_rows |= known_rows(self.known.take_changes())
         group, rows, positions = list(self._waiting), self._known_rows, self._new_positions
         self._waiting, self._known_rows, self._new_positions = deque(), {}, {}
@@ -146,7 +163,7 @@ class Journal:
             self._waiting_bytes += group_bytes
             self._known_rows = rows | self._known_rows
             self._new_positions = positions | self._new_positions
-            await self._refused(error)
+            self._refused(error)
             return False
         self._written(group, rows, positions)
         return True
@@ -159,7 +176,6 @@ class Journal:
             return self._file.size_bytes()
 
         self._size_bytes = await self._worker.submit(write)
-        self._events += len(group)
 
     def _written(
         self, group: list[Record], rows: Mapping[KnownKey, bytes | None], positions: Mapping[str, int]
@@ -177,28 +193,52 @@ class Journal:
         for listener in self._listeners:
             listener()
 
-    async def _refused(self, error: sqlite3.Error | OSError) -> None:
+    def _refused(self, error: sqlite3.Error | OSError) -> None:
         if not self._trouble:
             log.error("journal not writable", reason=str(error), path=str(self._path), waiting=len(self._waiting))
         self._trouble = str(error)
-        if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
-            await self._worker.call(self._begin_anew, str(error), known_rows(everything(self.known)))
+        self._note_damage(error)
 
-    def _begin_anew(self, reason: str, rows: Mapping[KnownKey, bytes | None]) -> None:
-        self._file.close()
-        self._set_aside(reason)
-        self._file = self._new_file()
-        self._file.commit([], rows, self._acknowledged)
-        self._file.set_last_position(self.position)
+    def _note_damage(self, error: Exception) -> None:
+        if is_damage(error):
+            self._damaged = True
+            self._trouble = str(error)
+            self._something.set()
+
+    def _note_removal(self) -> None:
+        if self._path is not None and not self._damaged and not self._path.exists():
+            self._damaged, self._trouble = True, "the file has gone"
+            log.error("journal removed", path=str(self._path))
+
+    async def _begin_anew(self) -> bool:
+        """Put a new file in the place of the damaged one; all that is known goes there with the next group."""
+
+        def begin() -> None:
+            self._file.close()
+            self._set_aside(self._trouble)
+            self._file = self._new_file()
+
+        try:
+            await self._worker.call(begin)
+        except (sqlite3.Error, OSError, VmwatchError) as error:
+            log.error("journal not begun anew", reason=str(error))
+            return False
+        self._damaged = False
+        self._known_rows = known_rows(everything(self.known))
+        self._new_positions = self._acknowledged | self._new_positions
+        return True
 
     async def _prune(self) -> None:
+        pieces = prune(self._file, self._acknowledged, max_bytes=self._max_bytes, max_age_seconds=self._max_age_seconds)
+        gone: dict[tuple[str, str], Lost] = {}
         try:
-            gone = await self._worker.call(lambda: self._file.prune(self._acknowledged))
-            self._events = await self._worker.call(lambda: self._file.count())
+            while (piece := await self._worker.call(lambda: next(pieces, None))) is not None:
+                for exporter, lost in piece:
+                    gone[exporter, lost.host] = together(gone.get((exporter, lost.host)), lost)
+                await self.flush()
         except (sqlite3.Error, OSError) as error:
-            await self._refused(error)
-            return
-        for exporter, lost in gone:
+            self._refused(error)
+        for (exporter, _host), lost in gone.items():
             self.tell_lost(exporter, lost)
 
     def acknowledged(self, exporter: str) -> int | None:
@@ -220,7 +260,13 @@ class Journal:
 
     async def read(self, after: int, *, limit: int = 1000, max_bytes: int = 1024 * 1024) -> list[Record]:
         """Return committed events after position *after*: at most *limit*, and (but for the first) *max_bytes*."""
-        return await self._worker.call(lambda: self._file.read(after, limit=limit, max_bytes=max_bytes))
+        try:
+            return await self._worker.call(lambda: self._file.read(after, limit=limit, max_bytes=max_bytes))
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._note_damage(error)
+            return []
 
     async def since(self, position: int) -> AsyncIterator[tuple[int, Event]]:
         """Yield the committed events after *position*, with theirs."""
@@ -229,15 +275,11 @@ class Journal:
                 yield record.position, decode(record.body)
             position = records[-1].position
 
-    async def first_since(self, time: int) -> int:
-        """Return the position before the first event at or after *time*."""
-        return await self._worker.call(lambda: self._file.first_since(time))
-
     def status(self) -> JournalStatus:
         """Say how it stands."""
         return JournalStatus(
             size_bytes=self._size_bytes,
-            events=self._events,
+            events=self._file.events,
             position=self.position,
             waiting=len(self._waiting),
             waiting_bytes=self._waiting_bytes,

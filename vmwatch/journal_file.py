@@ -4,25 +4,15 @@ A transaction holds a group of events and the known state after them, so that th
 """
 
 import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from vmwatch.errors import VmwatchError
-
-CHATTER = (
-    "domain.io-error",
-    "domain.rtc-changed",
-    "domain.balloon-changed",
-    "domain.graphics",
-    "domain.migration-iteration",
-)
-"""Types that go first when room is needed: they come in floods and each says little."""
-
-MOST_REMOVED_AT_ONCE = 10_000  # the log grows by what is removed
+from vmwatch.journal_damage import is_without_room
 
 _UPGRADES = (
     # Each entry moves a file from the version that is its index to the next; the first makes a new one.
@@ -64,45 +54,59 @@ class Lost(msgspec.Struct, frozen=True):
     last_sequence: int
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Say whether *error* means that the file is no longer a journal, rather than that it cannot be reached now."""
-    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def set_aside(path: Path) -> Path:
-    """Rename the file at *path* and what belongs to it; return its new name, which says when."""
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    return aside
-
-
 class JournalFile:
-    """The opened file at *path*, or a journal in memory where that is None; sqlite3.Error is left to the caller."""
+    """The opened file at *path*, or a journal in memory where that is None; sqlite3.Error is left to the caller.
 
-    def __init__(self, path: Path | None, *, max_bytes: int, max_age_seconds: float) -> None:
+    *events* is how many there are.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._max_bytes = max_bytes
-        self._max_age_seconds = max_age_seconds
-        self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        if path is not None:
-            path.chmod(0o640)
-        self._prepare()
+        self._alone = False
+        self._database = self._opened()
+        try:
+            (self.events,) = self._database.execute("SELECT count(*) FROM events").fetchone()
+            if path is not None:
+                path.chmod(0o640)
+        except BaseException:
+            self.close()
+            raise
 
-    def _prepare(self) -> None:
-        database = self._database
-        database.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=FULL")
-        database.execute("PRAGMA journal_size_limit=4194304")
-        database.execute("PRAGMA cache_size=-1024")
+    def _opened(self) -> sqlite3.Connection:
+        """Open it; on a full disk for us alone, as there is no room for the index by which processes share it."""
+        try:
+            database = self._connected("NORMAL")
+        except sqlite3.OperationalError as error:
+            if not is_without_room(error):
+                raise
+            database = self._connected("EXCLUSIVE")
+            self._alone = True
+        else:
+            self._alone = False
+        return database
+
+    def _connected(self, locking_mode: str) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path or ":memory:", isolation_level=None, check_same_thread=False)
+        try:
+            database.execute(f"PRAGMA locking_mode={locking_mode}")
+            self._prepare(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > len(_UPGRADES):
             raise VmwatchError(
                 f"{self.path}: written by a newer vmwatch (version {version}; this one knows {len(_UPGRADES)})"
             )
+        if version == 0:
+            database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # writes, and can be said to a new file only
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA journal_size_limit=4194304")
+        database.execute("PRAGMA cache_size=-1024")
         for index in range(version, len(_UPGRADES)):
             database.executescript(f"BEGIN; {_UPGRADES[index]} PRAGMA user_version={index + 1}; COMMIT;")
 
@@ -114,10 +118,6 @@ class JournalFile:
         """Return the highest position ever given, also to events that have gone since."""
         (number,) = self._database.execute("SELECT number FROM counts WHERE name = 'last_position'").fetchone()
         return int(number)
-
-    def set_last_position(self, position: int) -> None:
-        """Go on after *position*: a new file in the place of a damaged one."""
-        self._database.execute("UPDATE counts SET number = ? WHERE name = 'last_position'", (position,))
 
     def known(self) -> Iterator[tuple[KnownKey, bytes]]:
         """Yield what was known after the last committed event."""
@@ -135,6 +135,9 @@ class JournalFile:
         positions: Mapping[str, int],
     ) -> None:
         """Write all of these or nothing: on the disk when it returns."""
+        if self._alone:
+            self._database.close()
+            self._database = self._opened()
         database = self._database
         database.execute("BEGIN IMMEDIATE")
         try:
@@ -144,6 +147,7 @@ class JournalFile:
             self._write_known(known)
             database.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", positions.items())
             database.execute("COMMIT")
+            self.events += len(records)
         except BaseException:
             if database.in_transaction:
                 database.execute("ROLLBACK")
@@ -173,69 +177,59 @@ class JournalFile:
             records.append(record)
         return records
 
-    def first_since(self, time: int) -> int:
-        """Return the position before the first event at or after *time* (nanoseconds since 1970)."""
-        (position,) = self._database.execute("SELECT min(position) FROM events WHERE time >= ?", (time,)).fetchone()
-        return int(position) - 1 if position is not None else self.last_position()
-
-    def count(self, after: int = 0) -> int:
-        """Return how many events lie after position *after*."""
-        (number,) = self._database.execute("SELECT count(*) FROM events WHERE position > ?", (after,)).fetchone()
-        return int(number)
-
     def size_bytes(self) -> int:
         """Return the size of the file and its log; in memory, of its pages."""
         if self.path is None:
-            return self._used_bytes()
-        log = self.path.with_name(self.path.name + "-wal")
-        return self.path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+            return self.used_bytes()
+        size = 0
+        for path in (self.path, self.path.with_name(self.path.name + "-wal")):
+            with suppress(FileNotFoundError):
+                size += path.stat().st_size
+        return size
 
-    def _used_bytes(self) -> int:
+    def used_bytes(self) -> int:
+        """Return the size of the pages that are not free."""
         pages, free, size = (
             self._database.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
 
-    def prune(self, acknowledged: Mapping[str, int], now: float | None = None) -> list[tuple[str, Lost]]:
-        """Remove what is too old or too much, chatter first; return what an exporter of *acknowledged* had not had."""
-        oldest = max(0, int(((time.time() if now is None else now) - self._max_age_seconds) * 1e9))
-        (last,) = self._database.execute(
-            "SELECT coalesce(max(position), 0) FROM events WHERE position <= "
-            "coalesce((SELECT min(position) - 1 FROM events WHERE time >= ?), (SELECT max(position) FROM events))",
-            (oldest,),
-        ).fetchone()
-        gone = list(self._remove("position <= ?", (last,), acknowledged)) if last else []
-        budget = int(self._max_bytes * 0.9)  # the rest is for the log and for what comes until the next look
-        if self._used_bytes() > budget:
-            marks = ", ".join("?" * len(CHATTER))
-            gone += self._remove(f"type IN ({marks})", CHATTER, acknowledged)
-        while (used := self._used_bytes()) > budget and (number := self.count()):
-            surplus = max(1, int(number * (1 - budget * 0.9 / used)))
-            gone += self._remove_oldest(min(surplus, MOST_REMOVED_AT_ONCE), acknowledged)
-            self._give_back()
-        self._give_back()
-        return gone
-
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """Return the room of what was removed to the file system."""
         # As a script: one step of it frees one page, and `execute` takes one step.
         self._database.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
 
-    def _remove_oldest(self, number: int, acknowledged: Mapping[str, int]) -> list[tuple[str, Lost]]:
-        (last,) = self._database.execute(
-            "SELECT max(position) FROM (SELECT position FROM events ORDER BY position LIMIT ?)", (number,)
-        ).fetchone()
-        return list(self._remove("position <= ?", (last,), acknowledged))
+    def last_before(self, time: int, limit: int) -> int:
+        """Return the last position, of the *limit* oldest ones, before the first event at or after *time*; 0: none."""
+        oldest = self._database.execute("SELECT position, time FROM events ORDER BY position LIMIT ?", (limit,))
+        last = 0
+        for position, at in oldest:
+            if at >= time:
+                break
+            last = position
+        return last
 
-    def _remove(
-        self, condition: str, values: Iterable[object], acknowledged: Mapping[str, int]
-    ) -> Iterator[tuple[str, Lost]]:
-        values = tuple(values)
-        for exporter, position in acknowledged.items():
-            for host, count, first, last in self._database.execute(
+    def last_of_oldest(self, number: int) -> int:
+        """Return the last position of the *number* oldest ones; 0 where there is none."""
+        (last,) = self._database.execute(
+            "SELECT coalesce(max(position), 0) FROM (SELECT position FROM events ORDER BY position LIMIT ?)", (number,)
+        ).fetchone()
+        return int(last)
+
+    def remove(
+        self, condition: str, values: Sequence[object], acknowledged: Mapping[str, int]
+    ) -> list[tuple[str, Lost]]:
+        """Remove the events that meet *condition*; return which of them an exporter of *acknowledged* had not had."""
+        lost = [
+            (exporter, Lost(*row))
+            for exporter, position in list(acknowledged.items())
+            for row in self._database.execute(
                 f"SELECT host, count(*), min(sequence), max(sequence) FROM events WHERE {condition} AND position > ? "  # noqa: S608 - our own text
                 "GROUP BY host",
                 (*values, position),
-            ):
-                yield exporter, Lost(host, count, first, last)
-        self._database.execute(f"DELETE FROM events WHERE {condition}", values)  # noqa: S608 - our own text
+            )
+        ]
+        removed = self._database.execute(f"DELETE FROM events WHERE {condition}", values)  # noqa: S608 - our own text
+        self.events -= removed.rowcount
+        return lost

@@ -37,9 +37,9 @@ def everything(known: KnownState) -> Changes:
 
 
 def restore(known: KnownState, rows: Mapping[KnownKey, bytes | None]) -> None:
-    """Put what *rows* say into *known*, which is empty."""
-    for (kind, host, key), body in rows.items():
-        value = _decoders[kind].decode(body or b"")
+    """Put what *rows* say into *known*, which is empty; msgspec.MsgspecError, and nothing put, where one is none."""
+    values = [(place, _decoders[place[0]].decode(body or b"")) for place, body in rows.items()]
+    for (kind, host, key), value in values:
         known.host(host)
         if kind == "host":
             known.hosts[host] = value
