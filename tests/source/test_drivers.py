@@ -1,5 +1,7 @@
 """The table of drivers, and what follows from a row: how a host is watched, and what is refused before it is tried."""
 
+from pathlib import Path
+
 import libvirt
 import pytest
 
@@ -21,6 +23,9 @@ from vmwatch.source.drivers import (
 from vmwatch.source.plan import RACE_SECONDS, Plan, plan
 
 
+README = Path(__file__).parents[2] / "README.md"
+
+
 @pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.type)
 def test_each_driver_is_found_by_its_schemes_and_by_what_it_calls_itself(driver: Driver) -> None:
     assert driver_of_type(driver.type.upper()) is driver
@@ -32,6 +37,15 @@ def test_the_test_driver_calls_itself_as_its_row_says() -> None:
     connection = libvirt.open("test:///default")
     assert driver_of_type(connection.getType()).schemes == ("test",)
     connection.close()
+
+
+def test_the_readme_says_of_each_driver_how_it_was_tested() -> None:
+    section = README.read_text().partition("## Hypervisors")[2].partition("\n## ")[0]
+    rows = {line.split(" | ")[0].strip("| "): line for line in section.splitlines() if line.startswith("| ")}
+    assert set(rows) - {"driver"} == {driver.name for driver in DRIVERS} - {"XenServer (xenapi)", "User-mode Linux"}
+    for driver in DRIVERS:
+        row = rows.get(driver.name, "")
+        assert ("callbacks" in row) == (driver.events is not Events.NONE and not driver.until)
 
 
 @pytest.mark.parametrize("uri", ["phyp://user@hmc/managed", "xenapi://host/", "uml:///system"])
