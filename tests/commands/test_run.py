@@ -40,6 +40,42 @@ def test_it_ends_as_asked_with_status_0(running: Program, signal_number: int) ->
     assert running.process.wait(5) == 0
 
 
+HANGING = """
+import asyncio, dataclasses, time
+
+@dataclasses.dataclass(frozen=True)
+class InThread:
+    durable = wants_samples = False
+
+    async def run(self, batches, watch):
+        print("hangs", flush=True)
+        await asyncio.to_thread(time.sleep, 60)
+
+@dataclasses.dataclass(frozen=True)
+class Stubborn(InThread):
+    async def run(self, batches, watch):
+        print("hangs", flush=True)
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                pass
+"""
+
+
+@pytest.mark.parametrize("kind", ["InThread", "Stubborn"])
+def test_it_ends_in_time_whatever_an_exporter_does(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "others-1.dist-info").mkdir()
+    (tmp_path / "others-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
+    (tmp_path / "others-1.dist-info" / "entry_points.txt").write_text(f"[vmwatch.exporters]\nhangs = others:{kind}\n")
+    (tmp_path / "others.py").write_text(HANGING)
+    (tmp_path / "vmwatch.toml").write_text("[exporters.hangs]\n")
+    vmwatch = program(tmp_path, "run", "--config.file=vmwatch.toml", TEST_DRIVER, ANY_PORT)
+    vmwatch.start()
+    vmwatch.until(lambda: "hangs\n" in vmwatch.tail(), "the exporter hangs")
+    assert vmwatch.stop(seconds=5) == 0
+
+
 def test_two_on_one_state_directory_are_one_too_many(running: Program, tmp_path: Path) -> None:
     second = run(tmp_path, "run", TEST_DRIVER, ANY_PORT)
     assert second.returncode == 1
