@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.bench import hosts, latency, memory, scrape, startup, throughput
+from tests.bench import hosts, large, latency, memory, scrape, startup, throughput
 from tests.bench.report import Figure, keep, table
 
 PARTS: dict[str, Callable[[], Sequence[Figure]]] = {
@@ -12,6 +12,7 @@ PARTS: dict[str, Callable[[], Sequence[Figure]]] = {
     "throughput": throughput.measure,
     "memory": memory.measure,
     "scrape": scrape.measure,
+    "large": large.measure,
     "hosts": hosts.measure,
 }
 

@@ -46,7 +46,7 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def host(guests: int) -> Iterator[Libvirtd]:
+def host(guests: int, vcpus: int = 1) -> Iterator[Libvirtd]:
     """A daemon with so many running guests, each with a disk and a network card."""
     with tempfile.TemporaryDirectory(prefix="vmwatch-bench-") as folder:
         rom = write_rom(Path(folder))
@@ -55,7 +55,8 @@ def host(guests: int) -> Iterator[Libvirtd]:
             image = Path(folder, f"{index}.img")
             image.write_bytes(b"")
             os.truncate(image, 1 << 20)
-            some.append(Guest(name=f"guest-{index}", rom=rom, disks=(Disk(image=image),), interface="user"))
+            disks = (Disk(image=image),)
+            some.append(Guest(name=f"guest-{index}", rom=rom, vcpus=vcpus, disks=disks, interface="user"))
         with Libvirtd() as daemon, daemon.connection() as connection:
             start_all(connection, some)
             yield daemon

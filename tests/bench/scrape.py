@@ -4,13 +4,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from statistics import median
 
 import libvirt
 
 from tests.beds.libvirtd import Libvirtd
+from tests.beds.program import until
 from tests.bench.live import Running, host, vmwatch
 from tests.bench.peer import debian_exporter
 from tests.bench.report import Figure, percentile
@@ -28,7 +29,7 @@ _NEVER_FRESH_AGAIN = ("[stats]", 'max_age = "1h"', 'interval = "1h"')
 
 def measure() -> Sequence[Figure]:
     """Scrape 41 guests in all these ways."""
-    with host(GUESTS) as daemon:
+    with host(GUESTS, vcpus=2) as daemon:
         with vmwatch(daemon.uri, *_ALWAYS_FRESH) as running:
             until_sampled(running)
             figures = _paired(daemon, running)
@@ -39,16 +40,15 @@ def measure() -> Sequence[Figure]:
     return figures
 
 
-def until_sampled(running: Running) -> bytes:
-    """Return the first page with figures of a domain."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and running.process.poll() is None:
-        with suppress(OSError):
-            page = running.scrape()
-            if b"libvirt_domain_timed_out{" in page and b"libvirt_domain_info{" in page:
-                return page
-        time.sleep(0.1)
-    raise TimeoutError("no page with figures")
+def until_sampled(running: Running) -> None:
+    """Wait for the first page with figures of all guests."""
+    scrape = Scrapes(running.port)
+
+    def sampled() -> bool:
+        scrape.again()
+        return _complete(scrape.page) == GUESTS
+
+    until(sampled, "a page with figures of all guests")
 
 
 class Scrapes:
@@ -64,6 +64,13 @@ class Scrapes:
         self._connection.request("GET", "/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "10"})
         self.page = self._connection.getresponse().read()
         return time.perf_counter() - began
+
+    def again(self) -> None:
+        """Scrape, if there is anybody by now."""
+        try:
+            self()
+        except OSError:
+            self._connection.close()
 
     @property
     def series(self) -> int:
