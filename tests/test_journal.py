@@ -350,3 +350,14 @@ async def test_what_no_longer_fits_into_memory_while_the_disk_refuses_is_told(tm
     assert (lost.first_sequence, lost.last_sequence) == (2, 11 - (len(kept) - 1))
     assert lost.count == lost.last_sequence - lost.first_sequence + 1
     await journal.close()
+
+
+async def test_the_oldest_of_a_backlog_is_known_at_the_start(tmp_path: Path) -> None:
+    async with running(make(tmp_path / "journal.db")) as journal:
+        for number in range(1, 4):
+            journal.append(event(number))
+        await committed(journal, 3)
+    journal = make(tmp_path / "journal.db")
+    assert journal.oldest_beyond(1) == 2 * SECOND
+    assert journal.oldest_beyond(3) is None
+    await journal.close()

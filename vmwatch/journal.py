@@ -16,7 +16,7 @@ import structlog
 
 from vmwatch.encode import decode, encode
 from vmwatch.errors import VmwatchError
-from vmwatch.events import DomainSampled, Event, HostSampled
+from vmwatch.events import DomainSampled, Event, HostSampled, Time
 from vmwatch.journal_damage import is_damage, is_foreign, set_aside
 from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record
 from vmwatch.journal_prune import prune, together
@@ -240,6 +240,11 @@ class Journal:
             self._refused(error)
         for (exporter, _host), lost in gone.items():
             self.tell_lost(exporter, lost)
+
+    def oldest_beyond(self, position: int) -> Time | None:
+        """Return the time of the first event after *position*; for the start: it blocks."""
+        records = self._file.read(position, limit=1, max_bytes=1)
+        return Time(records[0].time) if records else None
 
     def acknowledged(self, exporter: str) -> int | None:
         """Return the last position *exporter* acknowledged; None for one the journal has not met."""

@@ -127,6 +127,7 @@ class Service:
                 journal=self._journal,
                 name=one.name,
                 start=start,
+                waiting_since=self._journal.oldest_beyond(start),
                 done=supervised.batch_done,
                 lose=lose,
                 linger=one.linger,
@@ -164,9 +165,10 @@ class Service:
         finally:
             stopping.cancel()
             await _cancelled([fleet, sampling], SOURCES_GRACE_SECONDS)
-            web.cancel()
-            await self._drain(exporters)
-            await _cancelled([web, journal], CANCELLED_GRACE_SECONDS)
+            web.cancel()  # once: it takes a while to end its answers
+            await asyncio.gather(self._drain(exporters), asyncio.wait({web}, timeout=EXPORTERS_GRACE_SECONDS))
+            self._web.close()
+            await _cancelled([journal], CANCELLED_GRACE_SECONDS)
             await self._close_journal()
         for task in (journal, web, fleet, sampling):
             if task.done() and not task.cancelled() and (error := task.exception()):
