@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
@@ -14,9 +15,9 @@ from tests.exporters.kafka_run import event, exporter, kept_running
 from vmwatch.encode import encode, rfc3339
 from vmwatch.events import Event
 
-pytestmark = pytest.mark.real
-
 CONSUMER = Path(__file__).parent / "data" / "kafka_consumer.py"
+README = (Path(__file__).parents[2] / "README.md").read_text()
+KCAT = next(line.strip() for line in README.splitlines() if line.startswith("    kcat "))
 EVENTS = [event(sequence) for sequence in range(1, 101)]
 
 
@@ -26,6 +27,11 @@ async def send(broker: Broker, *events: Event) -> None:
         await run.delivered()
 
 
+def test_the_readme_shows_the_consumer_that_is_tested_here() -> None:
+    assert f"```python\n{CONSUMER.read_text()}```\n" in README
+
+
+@pytest.mark.real
 async def test_a_consumer_of_twenty_lines_drops_repeats_by_their_id(fresh_broker: Broker) -> None:
     await send(fresh_broker, *EVENTS)
     await send(fresh_broker, *EVENTS[90:], event(101))
@@ -43,14 +49,15 @@ async def test_a_consumer_of_twenty_lines_drops_repeats_by_their_id(fresh_broker
     )
 
 
-async def test_kcat_shows_headers_keys_and_events(fresh_broker: Broker) -> None:
+@pytest.mark.real
+async def test_the_readmes_kcat_shows_headers_keys_and_events(fresh_broker: Broker) -> None:
     try:
         kcat = find("kcat", package="kcat")
     except NotInstalledError as missing:
         pytest.skip(str(missing))
     await send(fresh_broker, *EVENTS)
-    arguments = ["-C", "-e", "-q", "-b", fresh_broker.bootstrap, "-t", "vmwatch.events", "-f", "%h\t%k\t%s\n"]
-    program = await asyncio.create_subprocess_exec(kcat, *arguments, stdout=PIPE, stderr=DEVNULL)
+    arguments = shlex.split(KCAT.replace("localhost:9092", fresh_broker.bootstrap))[1:]
+    program = await asyncio.create_subprocess_exec(kcat, "-e", *arguments, stdout=PIPE, stderr=DEVNULL)
     async with asyncio.timeout(60):
         output, _ = await program.communicate()
     told = {line.partition("\t")[0]: line.split("\t")[1:] for line in output.decode().splitlines()}
