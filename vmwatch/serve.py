@@ -4,14 +4,16 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
-from vmwatch.errors import ConfigError
+from vmwatch.errors import VmwatchError
 from vmwatch.pipeline import Sources
 from vmwatch.service import Service
-from vmwatch.settings import Settings
+from vmwatch.settings import Settings, WebSettings
 from vmwatch.systemd import notify
+from vmwatch.web import Web
 
 SWITCH_SECONDS = 0.0005  # a tenth of Python's: a thread that converts samples must not make the event loop late
 
@@ -61,10 +63,21 @@ async def _renewed(
         again.clear()
         try:
             new, sources = make()
-        except ConfigError as error:
+            _try_addresses(new.web, settings.web)
+        except VmwatchError as error:
             log.error("configuration not taken over", reason=str(error))
             continue
         if new != settings:
             log.info("configuration changed")
             return new, sources
         log.info("configuration unchanged")
+
+
+def _try_addresses(new: WebSettings, old: WebSettings) -> None:
+    """Take the addresses on ports that are not ours yet, and give them back; VmwatchError where one is taken."""
+    ours = {port for _host, port in old.endpoints}
+    both = zip(new.listen_addresses, new.endpoints, strict=True)
+    added = tuple(address for address, (_host, port) in both if port not in ours)
+    web = Web(replace(new, listen_addresses=added))
+    web.bind()
+    web.close()

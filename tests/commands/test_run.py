@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.beds.program import Program
+from tests.beds.program import Program, free_port
 from tests.commands.program import ANY_PORT, TEST_DRIVER, environment, program, run
 
 
@@ -105,6 +106,39 @@ def test_a_changed_configuration_is_taken_over_and_a_wrong_one_is_not(tmp_path: 
     file.write_text(good.format("second"))
     vmwatch.process.send_signal(signal.SIGHUP)
     vmwatch.until(lambda: '"host":"second"' in vmwatch.tail(), "events of the second host")
+    assert vmwatch.stop() == 0
+
+
+def test_a_changed_configuration_is_served_at_the_same_address_also_while_a_page_is_open(tmp_path: Path) -> None:
+    file = tmp_path / "vmwatch.toml"
+    address = f"127.0.0.1:{free_port()}"
+    text = f'[[libvirt]]\nuri = "test:///default"\nname = "{{}}"\n[web]\nlisten_addresses = ["{address}"]\n'
+    file.write_text(text.format("first"))
+    vmwatch = program(tmp_path, "run", f"--config.file={file}", "--log.format=json")
+    vmwatch.start()
+    vmwatch.until(lambda: '"first"' in vmwatch.tail(), "the first host")
+    with urllib.request.urlopen(f"http://{address}/api/v1/events") as page:
+        file.write_text(text.format("second"))
+        vmwatch.process.send_signal(signal.SIGHUP)
+        vmwatch.until(lambda: '"host":"second"' in vmwatch.tail(), "events of the second host")
+        assert page.read().endswith(b"\n\n")
+    with urllib.request.urlopen(f"http://{address}/metrics") as page:
+        assert b'libvirt_up{host="second"' in page.read()
+    assert vmwatch.stop() == 0
+
+
+def test_a_changed_address_that_is_taken_is_not_taken_over(tmp_path: Path) -> None:
+    file = tmp_path / "vmwatch.toml"
+    text = '[[libvirt]]\nuri = "test:///default"\n[web]\nlisten_addresses = ["127.0.0.1:{}"]\n'
+    file.write_text(text.format(0))
+    vmwatch = program(tmp_path, "run", f"--config.file={file}", "--log.format=json")
+    vmwatch.start()
+    vmwatch.until(lambda: '"domain.discovered"' in vmwatch.tail(), "the first domain")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        file.write_text(text.format(taken.getsockname()[1]))
+        vmwatch.process.send_signal(signal.SIGHUP)
+        vmwatch.until(lambda: "configuration not taken over" in vmwatch.tail(), "word of the address")
+    assert "Address already in use" in vmwatch.tail()
     assert vmwatch.stop() == 0
 
 
