@@ -3,10 +3,10 @@ ARGS ?=
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 python := .venv/bin/python
 
-.PHONY: help setup run test check bench
+.PHONY: help setup run test test-xen check bench
 
 help: ## Say what can be done here
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 setup: ## Install vmwatch into .venv, and what it needs
 	@deploy/setup.sh run
@@ -18,6 +18,10 @@ run: ## Watch this machine's guests, or a demonstration; ARGS="--web.listen-addr
 test: ## Run all tests; ARGS="tests/traces -k panic" runs some
 	@deploy/setup.sh test
 	@$(python) -m pytest $(ARGS)
+
+test-xen: ## Run the tests on a real Xen host, which is built (by root, with debootstrap) and interpreted: minutes
+	@deploy/setup.sh test
+	@VMWATCH_TEST_XEN=1 $(python) -m pytest tests/xen $(ARGS)
 
 check: ## Check format, lint and types
 	@deploy/setup.sh check

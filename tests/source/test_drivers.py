@@ -22,7 +22,6 @@ from vmwatch.source.drivers import (
 )
 from vmwatch.source.plan import RACE_SECONDS, Plan, plan
 
-
 README = Path(__file__).parents[2] / "README.md"
 
 

@@ -22,12 +22,13 @@ NAMED = "<domain type='test'><name>{name}</name><memory>1024</memory><os><type>h
 class Watched:
     """A host that is watched, and all it told."""
 
-    def __init__(self, host: Host, known: KnownState | None = None) -> None:
+    def __init__(self, host: Host, known: KnownState | None = None, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.host = host
         self.events: list[Event] = []
         self.stream = Stream(known or KnownState())
         self.stream.listen(self._take)
         self._changed = asyncio.Event()
+        self._patience_seconds = patience_seconds
 
     def _take(self, event: Event) -> None:
         self.events.append(event)
@@ -44,7 +45,7 @@ class Watched:
 
     async def until(self, enough: Callable[[], bool]) -> None:
         """Wait until *enough* holds after an event."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(self._patience_seconds):
             while not enough():
                 self._changed.clear()
                 await self._changed.wait()
@@ -59,11 +60,12 @@ async def watching(
     known: KnownState | None = None,
     open: Open | None = None,  # noqa: A002 - as Host calls it
     patience: Patience = PATIENCE,
+    patience_seconds: float = PATIENCE_SECONDS,
     **settings: Any,
 ) -> AsyncIterator[Watched]:
     named = HostSettings(**{"uri": uri, "name": "h"} | settings)
     host = Host(named, StatsSettings(), ShowSettings(), open=open, patience=patience)
-    watched = Watched(host, known)
+    watched = Watched(host, known, patience_seconds)
     task = asyncio.create_task(watched.host.run(watched.stream.publish, watched.stream.known))
     try:
         yield watched
