@@ -56,8 +56,8 @@ def _scraped(running: Running, domains: int) -> tuple[float, int, float]:
 
     def complete() -> bool:
         scrape.again()
-        described = scrape.page.count(b"\nlibvirt_domain_block_stats_info{")
-        return min(described, scrape.page.count(b"\nlibvirt_domain_timed_out{")) >= domains
+        names = ("block_stats_info", "timed_out", "info_state")
+        return all(scrape.page.count(f"\nlibvirt_domain_{name}{{".encode()) >= domains for name in names)
 
     until(complete, f"{domains} domains are on the page")
     seconds = median(scrape() for _ in range(SCRAPES))
