@@ -1,13 +1,18 @@
 """A host against a real libvirtd with the test driver: callbacks in order, gaps told, nothing lost silently."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from typing import Any, cast
 
+import libvirt
 import pytest
 
 from tests.beds.libvirtd import Libvirtd
 from tests.source.watched import NAMED, toggle, watching
 from vmwatch.events import DomainEvent, EventsDropped, HostConnected, HostDisconnected, Origin
+from vmwatch.source.connection import open_libvirt
+from vmwatch.source.line import Patience
 from vmwatch.source.loop import start_event_loop
 from vmwatch.state import KnownState
 
@@ -69,6 +74,41 @@ async def test_an_absent_daemon_is_a_state_with_a_reason_and_a_cure(daemon: Libv
         daemon.start()
         await watched.until_told("host.connected")
         assert watched.host.status().up
+
+
+async def test_a_connection_that_comes_too_late_is_closed_and_nothing_is_told_of_it(daemon: Libvirtd) -> None:
+    late, closed = threading.Event(), asyncio.Event()
+    loop, tries = asyncio.get_running_loop(), []
+
+    class Late:
+        """A connection that says when it was closed."""
+
+        def __init__(self, real: libvirt.virConnect) -> None:
+            self._real = real
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+        def close(self) -> None:
+            self._real.close()
+            loop.call_soon_threadsafe(closed.set)
+
+    def slow_at_first(uri: str) -> libvirt.virConnect:
+        tries.append(uri)
+        if len(tries) > 1:
+            return open_libvirt(uri)
+        late.wait()
+        return cast("libvirt.virConnect", Late(open_libvirt(uri)))
+
+    patience = Patience(open_seconds=0.01, again_seconds=0.01)
+    async with watching(daemon.uri, open=slow_at_first, patience=patience) as watched:
+        await watched.until_told("domain.discovered")
+        late.set()
+        await closed.wait()
+        with daemon.connection():
+            await asyncio.to_thread(toggle, daemon)
+            await watched.until_told("domain.resumed")
+    assert watched.types().count("host.connected") == 1
 
 
 async def test_what_changed_while_nobody_watched_is_told_as_inferred(daemon: Libvirtd) -> None:

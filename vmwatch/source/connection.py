@@ -85,12 +85,14 @@ class Connection:
     """An open *connection* whose end is told to *closed*, with the reason, by a thread of libvirt's.
 
     Drivers that run in our process have neither keep-alive nor an end; they say so by error or by silence.
-    *keeps_alive* says whether a call ends when its host is gone: else it may hang for ever.
+    *keeps_alive* says whether a call ends when its host is gone: else it may hang for ever.  *begin* is for the one who
+    watches it: one that was opened too late is closed again, and nothing may have been told of it.
     """
 
     def __init__(self, connection: libvirt.virConnect, closed: Callable[[str], None]) -> None:
         self.libvirt = connection
         self.keeps_alive = True
+        self.begin: Callable[[], None] = lambda: None
         self._deregister: list[Callable[[], object]] = []
         self._lock = threading.Lock()
         self._closed: Callable[[str], None] | None = closed

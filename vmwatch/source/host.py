@@ -125,11 +125,15 @@ class Host:
         gate = Gate(self._mailbox.put)
         own = [family for family in FAMILIES if family_uri(self.settings.uri, family.scheme) is None]
         taken = [self._register(connection, family, gate.put) for family in own]
-        self._takes_events = taken[0] > 0
         event = connected_event(connection.libvirt, self.name, self.uri, local=is_local(self.settings.uri))
-        self._driver = driver_of_type(event.driver)
-        self._fallback.forget()
-        gate.open(event)
+
+        def begin() -> None:
+            self._takes_events = taken[0] > 0
+            self._driver = driver_of_type(event.driver)
+            self._fallback.forget()
+            gate.open(event)
+
+        connection.begin = begin
         return connection
 
     def _register(self, connection: Connection, family: Family, put: Callable[[Any], None]) -> int:
@@ -170,6 +174,7 @@ class Host:
         return Line(name, open=open, watch=watch, lost=lost, turns=self._turns, patience=self._patience)
 
     async def _watch(self, line: OpenLine) -> None:
+        line.connection.begin()
         lister = Lister(self.name, self.uri, self._driver.look, self.connect)
         line.connection.at_close(lister.close)
 
