@@ -252,6 +252,43 @@ def test_the_loss_of_the_source_completes_it_where_the_guest_is_resumed() -> Non
     assert len(migrations(story)) == 1
 
 
+def lose_the_source_as_the_guest_arrives(story: Story, *, first: str) -> None:
+    story.boot(host="h1")
+    story.say("STARTED/MIGRATED", host="h2")
+    story.say("SUSPENDED/MIGRATED", host="h1")
+    for step in ("lost", "arrived") if first == "lost" else ("arrived", "lost"):
+        story.say("RESUMED/MIGRATED", host="h2") if step == "arrived" else story.lose("h1")
+    story.connect("h1")
+
+
+def test_a_source_that_is_back_does_not_tell_again_of_a_migration_that_was_told() -> None:
+    for driver in (None, "Xen"):
+        for first in ("lost", "arrived"):
+            story = Story(driver=driver)
+            lose_the_source_as_the_guest_arrives(story, first=first)
+            story.say("STOPPED/MIGRATED", host="h1", id=-1)
+            story.say("JOB_COMPLETED", JOB, host="h1", id=-1)
+            assert shorts(migrations(story)) == ["migration completed seen=both h1->h2 on=h2"]
+
+
+def test_a_source_that_is_back_tells_of_its_next_migration() -> None:
+    for back in ("RESUMED/UNPAUSED", "STARTED/BOOTED"):
+        story = Story()
+        lose_the_source_as_the_guest_arrives(story, first="arrived")
+        story.say(back, host="h1")
+        story.say("SUSPENDED/MIGRATED", host="h1")
+        story.say("STOPPED/MIGRATED", host="h1", id=-1)
+        story.say("JOB_COMPLETED", JOB, host="h1", id=-1)
+        assert len(migrations(story)) == 2
+
+
+def test_the_event_that_decides_a_migration_stands_in_its_evidence_once_and_last() -> None:
+    story = Story()
+    lose_the_source_as_the_guest_arrives(story, first="lost")
+    (migration,) = migrations(story)
+    assert migration.evidence == ["h2-1", "h1-4", "h2-2"]
+
+
 def test_the_loss_of_a_source_that_was_paused_completes_it_too() -> None:
     story = Story()
     story.boot(host="h1")

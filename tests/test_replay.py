@@ -121,11 +121,24 @@ def test_the_poorer_one_of_libvirts_twins_is_skipped(twin: str) -> None:
         '{"event": "REBOOT", "t_offset_ms": 1}',
         '{"event": "REBOOT"}',
         "[" * 9999,
+        '{"event": "REBOOT", "t_offset_ms": NaN, "host": "h1", "domain": "web"}',
+        '{"event": "REBOOT", "t_offset_ms": -Infinity, "host": "h1", "domain": "web"}',
+        '{"event": "REBOOT", "t_offset_ms": 1e300, "host": "h1", "domain": "web"}',
+        '{"event": "_CONNECTION_CLOSED", "t_offset_ms": NaN, "host": "h1"}',
     ],
 )
 def test_a_line_that_is_no_recorded_callback_names_itself(text: str) -> None:
     with pytest.raises(VmwatchError, match="line 2: no recorded callback"):
         list(replay([json.dumps(line("REBOOT")), text], ShowSettings()))
+
+
+def test_a_name_that_no_encoding_can_write_is_told_with_replacements() -> None:
+    (event,) = told(line("REBOOT", domain="web\ud800"))
+    assert json.loads(encode(event))["domain"] == {
+        "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, "web?")),
+        "name": "web?",
+        "id": 7,
+    }
 
 
 def test_every_replay_is_a_stream_of_its_own() -> None:

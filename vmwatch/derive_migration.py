@@ -25,7 +25,7 @@ from vmwatch.state import KnownDomain, KnownState, is_qemu
 
 def after_job(known: KnownState, event: JobCompleted) -> list[Event]:
     """Tell the migration that the source's JOB_COMPLETED completes."""
-    if event.operation != "migration-out":
+    if event.operation != "migration-out" or _has_moved(known, event):
         return []
     told = _sent(known, event.host, event.domain, event, "failed" if event.success is False else "completed")
     duration, downtime = _seconds(event, "time_elapsed"), _seconds(event, "downtime")
@@ -61,13 +61,18 @@ def _after_stop(known: KnownState, domain: KnownDomain, event: lifecycle.Stopped
     half = domain.migration
     if event.cause is Cause.MIGRATED:
         open_half = half is not None or _destination(known, event.host, domain.uuid) is not None
-        if _job_will_tell(known, event) or not open_half:
+        if _job_will_tell(known, event) or not open_half or domain.moved:
             return None
         return _sent(known, event.host, event.domain, event, "completed")
     broken = any(end.postcopy_failed for _, end in known.everywhere(domain.uuid))
     if half is not None and half.incoming and (broken or not half.arrived):
         return _received(known, event.host, domain, event, "failed")
     return _sent(known, event.host, event.domain, event, "failed") if broken else None
+
+
+def _has_moved(known: KnownState, event: JobCompleted) -> bool:
+    source = known.domain(event.host, event.domain.uuid)
+    return source is not None and source.moved
 
 
 def _job_will_tell(known: KnownState, event: Event) -> bool:
@@ -106,7 +111,7 @@ def _received(known: KnownState, host: str, domain: KnownDomain, event: Event, r
         uri=event.uri,
         origin=Origin.DERIVED,
         domain=_subject(domain),
-        evidence=_ids([*_evidence(domain), *sent], event),
+        evidence=[*_without(_evidence(domain), event), *sent, event.id],
         result=result,
         seen="both" if watched else "destination",
         from_host=source,
@@ -122,13 +127,16 @@ def _outgoing(end: KnownDomain | None) -> list[str]:
     return _evidence(end) if end is not None and end.migration is not None and not end.migration.incoming else []
 
 
+def _without(evidence: list[str], event: Event) -> list[str]:
+    return evidence[:-1] if evidence and evidence[-1] == event.id else evidence
+
+
 def _subject(domain: KnownDomain) -> Domain:
     return Domain(uuid=domain.uuid, name=domain.name, id=domain.id)
 
 
 def _ids(evidence: Iterable[str], event: Event) -> list[str]:
-    ids = list(evidence)
-    return ids if ids and ids[-1] == event.id else [*ids, event.id]
+    return [*_without(list(evidence), event), event.id]
 
 
 def _destination(known: KnownState, source: str, uuid: str) -> tuple[str, KnownDomain] | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vmwatch.events import (
+    ACTIVE_STATES,
     Discovered,
     DomainEvent,
     Event,
@@ -126,6 +127,9 @@ def _migration(known: KnownState, _domain: KnownDomain, event: Migration) -> Non
             end = known.change_domain(host, end.uuid, end.name)
             end.migration = None
             end.postcopy_failed = False
+    source = known.domain(event.from_host, event.domain.uuid) if event.from_host is not None else None
+    if source is not None and event.result == "completed" and source.state in ACTIVE_STATES:
+        known.change_domain(event.from_host or "", source.uuid, source.name).moved = True
 
 
 _CHANGES: Mapping[type[DomainEvent], Callable[[KnownState, KnownDomain, Any], None]] = {

@@ -11,7 +11,7 @@ def fold_migration(known: KnownState, domain: KnownDomain, event: LifecycleEvent
     kind, detail = type(event), event.detail
     if starts:
         domain.migration = _incoming(known, event) if detail == "migrated" else None
-        domain.handed_over = domain.postcopy_failed = False
+        domain.handed_over = domain.moved = domain.postcopy_failed = False
     elif kind is lifecycle.Resumed:
         _resume(domain, event)
     elif detail in _MOVES:
@@ -21,6 +21,7 @@ def fold_migration(known: KnownState, domain: KnownDomain, event: LifecycleEvent
 
 
 def _resume(domain: KnownDomain, event: LifecycleEvent) -> None:
+    domain.moved = False
     if event.detail in _MOVES:
         domain.postcopy_failed = event.detail == "postcopy-failed"
     if domain.migration is not None and domain.migration.incoming:

@@ -15,6 +15,7 @@ from vmwatch import words
 from vmwatch.errors import VmwatchError
 from vmwatch.events import Event, HostConnected, HostDisconnected, Origin, Time
 from vmwatch.settings import ShowSettings
+from vmwatch.source.arguments import clean
 from vmwatch.source.callbacks import POORER_TWINS, Callback
 from vmwatch.source.normalise import normalise
 from vmwatch.state import KnownState
@@ -23,6 +24,7 @@ from vmwatch.words import word
 
 EPOCH = "replay"
 LOST = "_CONNECTION_CLOSED"
+MAX_OFFSET_MS = 1e14  # some 3,000 years: our times have years of four digits
 
 _DEFINED_RENAMED = [0, 2]
 _UNDEFINED_RENAMED = [1, 1]
@@ -100,6 +102,8 @@ def _parse(text: str | bytes, number: int) -> RecordedLine | None:
         line = msgspec.convert(told, RecordedLine)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise VmwatchError(f"line {number}: no recorded callback: {error}") from None
+    if not abs(line.t_offset_ms) <= MAX_OFFSET_MS:  # NaN is neither
+        raise VmwatchError(f"line {number}: no recorded callback: t_offset_ms is no time")
     if event == LOST:
         return line if line.host else None
     if not line.host or (line.domain is None and line.object is None):
@@ -126,7 +130,7 @@ def _domain_uuid(line: RecordedLine, name: str, uuids: dict[str, str], renamed: 
     """Return the uuid of *name*; who is renamed keeps the one of the old name, which is that of the last undefined."""
     if line.event == "LIFECYCLE" and line.args == _DEFINED_RENAMED and line.host in renamed:
         uuids[name] = renamed.pop(line.host)
-    own = uuids.get(name) or str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+    own = uuids.get(name) or _uuid_of(name)
     if line.event == "LIFECYCLE" and line.args == _UNDEFINED_RENAMED:
         renamed[line.host] = own
     return own
@@ -135,7 +139,11 @@ def _domain_uuid(line: RecordedLine, name: str, uuids: dict[str, str], renamed: 
 def _object_uuid(line: RecordedLine, name: str) -> str | None:
     if line.family == "node_device":
         return None
-    return name if line.family == "secret" else str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+    return name if line.family == "secret" else _uuid_of(name)
+
+
+def _uuid_of(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, clean(name)))
 
 
 def _time(line: RecordedLine) -> Time:

@@ -94,6 +94,7 @@ class KnownDomain(msgspec.Struct, kw_only=True):
     *inferred_at* and no callback has confirmed.
 
     *up*: it ran since its start.  *handed_over*: the guest was stopped to run on another host, and not resumed here.
+    *moved*: it was told that the guest has arrived there, while the process here was not yet known to have ended.
     *outages_began* and *outage_ids* are the outages of the last ten minutes; *flapping* mutes more of that.
     """
 
@@ -114,6 +115,7 @@ class KnownDomain(msgspec.Struct, kw_only=True):
 
     up: bool = False
     handed_over: bool = False
+    moved: bool = False
     postcopy_failed: bool = False
     outage: OpenOutage | None = None
     outages_began: list[Time] = []
