@@ -9,7 +9,7 @@ import pytest
 from tests.beds.guest import Guest, define
 from tests.beds.libvirtd import Libvirtd
 from tests.beds.process import Vmwatch
-from tests.e2e.watching import assert_gapless, hosts
+from tests.e2e.watching import assert_gapless, hosts, listed
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def vmwatch(
     folder = tmp_path_factory.mktemp("vmwatch")
     define(connection, Guest(name="there-before", rom=rom))
     with Vmwatch(folder, "run", configuration=hosts(**{"kvm-1": shared_libvirtd.uri})) as running:
-        running.wait_for(lambda line: line["event"] == "domain.discovered")
+        listed(running)
         yield running
         assert running.terminate() == 0
         assert_gapless(running.events)

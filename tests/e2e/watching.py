@@ -1,13 +1,17 @@
 """How the end-to-end tests set vmwatch up, and how they read what it told: in lines that look like a table."""
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import libvirt
 
 from tests.beds.guest import Guest, define, press_power_button
 from tests.beds.kafka import Broker
 from tests.beds.process import Line, Vmwatch
+from tests.beds.topics import Record
 
 ALL_EXPORTERS = """
 [exporters.json_log]
@@ -19,10 +23,12 @@ brokers = ["{bootstrap}"]
 topic = "{name}.events"
 state_topic = "{name}.state"
 create_topics = true
+partitions = 3
 start = "earliest"
 """
 _WORTH_TELLING = ("part_of", "cause", "action", "operation", "result", "end", "reason")
-_AT_TIMES = ("control-error", "rebooted part_of=wakeup")
+_PAUSE_SECONDS = 0.01
+_AT_TIMES = ("control-error", "rebooted part_of=wakeup", "unresponsive", "responsive")
 _PAUSE = "suspended/paused running->paused"
 _PANIC_IN_A_PAUSE = "crashed/panicked paused->crashed"
 _PANIC = "crashed/panicked running->crashed"
@@ -56,6 +62,27 @@ def all_exporters(broker: Broker, name: str) -> str:
     return ALL_EXPORTERS.format(bootstrap=broker.bootstrap, name=name)
 
 
+@contextmanager
+def flow(connection: libvirt.virConnect, *names: str) -> Iterator[None]:
+    """Suspend and resume the guests called *names* again and again in this context."""
+    domains = [connection.lookupByName(name) for name in names]
+    over = threading.Event()
+
+    def toggle() -> None:
+        while not over.wait(_PAUSE_SECONDS):
+            for domain in domains:
+                domain.suspend()
+                domain.resume()
+
+    with ThreadPoolExecutor(1) as pool:
+        toggling = pool.submit(toggle)
+        try:
+            yield
+        finally:
+            over.set()
+            toggling.result()
+
+
 def short(line: Line) -> str:
     """Return what matters of *line*: `stopped/failed running->shutoff cause=process-died`."""
     kind = line["event"].removeprefix("domain.")
@@ -81,7 +108,7 @@ def settled(lines: Sequence[str]) -> list[str]:
     """Return *lines* without what libvirt tells only at times, as its threads happen to run.
 
     That is trouble with the monitor of a QEMU that is being ended, the pause in which a guest panics, and the reset by
-    which a guest wakes.
+    which a guest wakes.  Whether a QEMU answers depends on when it is asked.
     """
     kept: list[str] = []
     for line in lines:
@@ -101,6 +128,47 @@ def assert_told(vmwatch: Vmwatch, name: str, *expected: str, **wanted: str) -> N
 def enough(lines: list[str], count: int) -> list[str] | None:
     """Return *lines* if there are *count* of them."""
     return lines if len(lines) >= count else None
+
+
+def as_line(record: Record) -> Line:
+    """Return the event in *record* as the log has it, but for the level."""
+    assert record.value is not None
+    event: Line = json.loads(record.value)
+    line = {"timestamp": event.pop("time"), "event": event.pop("type"), "event_id": event.pop("id"), **event}
+    if "domain" in event:
+        domain = line.pop("domain")
+        line |= {"domain": domain["name"], "domain_uuid": domain["uuid"], "domain_id": domain["id"]}
+    return line
+
+
+def without_level(line: Line) -> Line:
+    """Return *line* without what is only in the log."""
+    return {name: value for name, value in line.items() if name != "level"}
+
+
+def told_in(broker: Broker, topic: str, expected: Sequence[Line]) -> list[Line]:
+    """Wait until *topic* has the events of all *expected* lines; return its events, of repeated ones only the first."""
+    ids = {line["event_id"] for line in expected}
+    records = broker.read_until(topic, lambda records: ids <= {as_line(record)["event_id"] for record in records})
+    first: dict[str, Line] = {}
+    for line in map(as_line, records):
+        assert first.setdefault(line["event_id"], line) == line
+    return list(first.values())
+
+
+def by_key(lines: Sequence[Line]) -> dict[tuple[str, str], list[Line]]:
+    """Return *lines* by what their order is promised for: host and domain; without their level."""
+    sorted_lines: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        sorted_lines.setdefault((line["host"], line.get("domain_uuid", "")), []).append(without_level(line))
+    return sorted_lines
+
+
+def listed(vmwatch: Vmwatch, *, host: str = "kvm-1", domain: str = "there-before") -> None:
+    """Wait until *vmwatch* knows what *host* has, of which *domain* is one."""
+    vmwatch.wait_for(
+        lambda line: line["event"] == "domain.discovered" and (line["host"], line["domain"]) == (host, domain)
+    )
 
 
 def assert_gapless(events: Sequence[Line]) -> None:
@@ -149,3 +217,9 @@ def end(domain: libvirt.virDomain) -> None:
     """Destroy *domain*, and remove it."""
     domain.destroy()
     domain.undefine()
+
+
+def wait_for_more(vmwatch: Vmwatch, count: int) -> None:
+    """Wait until *vmwatch* has told *count* more events."""
+    wanted = len(vmwatch.events) + count
+    vmwatch.wait_until(lambda events: len(events) >= wanted)
