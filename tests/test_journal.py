@@ -336,7 +336,8 @@ async def test_what_no_longer_fits_into_memory_while_the_disk_refuses_is_told(tm
     blocker.execute("BEGIN IMMEDIATE")
     journal.append(event(1))
     blocked = asyncio.create_task(journal.flush())
-    await asyncio.sleep(0)  # it has taken the first event, and waits for the lock
+    while journal.status().waiting:  # until it has taken the first event, and waits for the lock
+        await asyncio.sleep(0)
     for number in range(2, 12):
         journal.append(event(number))
     blocker.execute("COMMIT")

@@ -7,7 +7,6 @@ While the disk refuses, they wait in memory; what does not fit there is lost, an
 import asyncio
 import sqlite3
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from vmwatch.journal_damage import is_damage, is_foreign, set_aside
 from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record
 from vmwatch.journal_prune import prune, together
 from vmwatch.journal_rows import everything, known_rows, restore, restore_counters
+from vmwatch.journal_waiting import Waiting
 from vmwatch.pipeline import JournalStatus
 from vmwatch.state import DomainCounters, KnownState
 from vmwatch.threads import Worker
@@ -55,16 +55,13 @@ class Journal:
         self._path = path
         self._max_bytes = max_bytes
         self._max_age_seconds = max_age_seconds
-        self._max_waiting_bytes = max_waiting_bytes
         self._file: JournalFile
         self._worker = Worker("journal")
         self._next_position = 1
-        self._waiting: deque[Record] = deque()
-        self._waiting_bytes = 0
+        self._waiting = Waiting(max_waiting_bytes)
         self._known_rows: dict[KnownKey, bytes | None] = {}
         self._acknowledged: dict[str, int] = {}
         self._new_positions: dict[str, int] = {}
-        self._lost: dict[str, Lost] = {}
         self._trouble = ""
         self._damaged = False
         self._size_bytes = 0
@@ -117,17 +114,9 @@ class Journal:
         if isinstance(event, DomainSampled | HostSampled):
             return
         body = encode(event)
-        self._waiting.append(Record(self._next_position, event.host, event.sequence, event.time, event.type, body))
+        self._waiting.put(Record(self._next_position, event.host, event.sequence, event.time, event.type, body))
         self._next_position += 1
-        self._waiting_bytes += len(body)
-        while self._waiting_bytes > self._max_waiting_bytes and len(self._waiting) > 1:
-            self._lose(self._waiting.popleft())
         self._something.set()
-
-    def _lose(self, record: Record) -> None:
-        self._waiting_bytes -= len(record.body)
-        first = self._lost.get(record.host, Lost(record.host, 0, record.sequence, record.sequence))
-        self._lost[record.host] = Lost(record.host, first.count + 1, first.first_sequence, record.sequence)
 
     async def run(self) -> None:
         """Write groups until cancelled; what waits then is written by `close`."""
@@ -136,7 +125,7 @@ class Journal:
             await self._something.wait()
             await asyncio.sleep(GATHER_SECONDS)
             self._something.clear()
-            if not await asyncio.shield(asyncio.ensure_future(self.flush())):
+            if not await self.flush():
                 self._something.set()
                 await asyncio.sleep(RETRY_SECONDS)
             elif time.monotonic() - pruned > PRUNE_SECONDS or self._size_bytes > self._max_bytes:
@@ -144,7 +133,10 @@ class Journal:
                 await self._prune()
 
     async def flush(self) -> bool:
-        """Write all that waits; False where the disk refuses."""
+        """Write all that waits; False where the disk refuses.  It goes on where this is cancelled."""
+        return await asyncio.shield(asyncio.ensure_future(self._flush_alone()))
+
+    async def _flush_alone(self) -> bool:
         async with self._writing:
             return await self._flush()
 
@@ -153,14 +145,12 @@ class Journal:
         if self._damaged and not await self._begin_anew():
             return False
         self._known_rows |= known_rows(self.known.take_changes())
-        group, rows, positions = list(self._waiting), self._known_rows, self._new_positions
-        self._waiting, self._known_rows, self._new_positions = deque(), {}, {}
-        group_bytes, self._waiting_bytes = self._waiting_bytes, 0
+        group, rows, positions = self._waiting.take(), self._known_rows, self._new_positions
+        self._known_rows, self._new_positions = {}, {}
         try:
             await self._commit(group, rows, positions)
         except (sqlite3.Error, OSError) as error:
-            self._waiting.extendleft(reversed(group))
-            self._waiting_bytes += group_bytes
+            self._waiting.put_back(group)
             self._known_rows = rows | self._known_rows
             self._new_positions = positions | self._new_positions
             self._refused(error)
@@ -187,9 +177,8 @@ class Journal:
         restore_counters(self.committed, rows)
         if group:
             self.position = group[-1].position
-        lost, self._lost = self._lost, {}
-        for dropped in lost.values():
-            self.tell_lost(None, dropped)
+        for lost in self._waiting.take_lost():
+            self.tell_lost(None, lost)
         for listener in self._listeners:
             listener()
 
@@ -287,7 +276,7 @@ class Journal:
             events=self._file.events,
             position=self.position,
             waiting=len(self._waiting),
-            waiting_bytes=self._waiting_bytes,
+            waiting_bytes=self._waiting.size_bytes,
             writable=not self._trouble,
             reason=self._trouble,
         )
