@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tests.waiting import until
 from vmwatch.errors import VmwatchError
 from vmwatch.events import Domain, Event, Origin, Started, State, Time
 from vmwatch.journal import Journal
@@ -336,8 +337,7 @@ async def test_what_no_longer_fits_into_memory_while_the_disk_refuses_is_told(tm
     blocker.execute("BEGIN IMMEDIATE")
     journal.append(event(1))
     blocked = asyncio.create_task(journal.flush())
-    while journal.status().waiting:  # until it has taken the first event, and waits for the lock
-        await asyncio.sleep(0)
+    await until(lambda: not journal.status().waiting)  # it has taken the first event, and waits for the lock
     for number in range(2, 12):
         journal.append(event(number))
     blocker.execute("COMMIT")
