@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,7 +16,6 @@ from vmwatch.threads import Worker
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 CLOSE_SECONDS = 1.0
-TURN_SECONDS = 1.0  # after this an opening gives up its turn: hosts that do not answer must not delay others
 OPENINGS_AT_ONCE = 8
 
 
@@ -27,9 +25,11 @@ class Patience(NamedTuple):
     An opening that takes longer than *open_seconds* is told; it goes on, since it cannot be cancelled.  After another
     *again_seconds* a second one is tried beside it: the peer of this one may have gone without a word.  At most
     *most_left_behind* are left so at once, as each holds a thread.  *call_seconds* is for connections without
-    keep-alive, where nothing else would tell.
+    keep-alive, where nothing else would tell.  After *turn_seconds* an opening gives up its turn: hosts that do not
+    answer must not delay others.
     """
 
+    turn_seconds: float = 1.0
     open_seconds: float = 10.0
     again_seconds: float = 120.0
     most_left_behind: int = 3
@@ -63,6 +63,7 @@ class OpenLine:
         Lost is also a line without keep-alive in which a call takes too long: nothing else would tell.
         """
         call = self._worker.submit(lambda: function(self.connection.libvirt))
+        call.add_done_callback(_see)  # also where nobody waits for it any more
         waits: set[asyncio.Future[Any]] = {call, self.ended}
         await asyncio.wait(waits, timeout=self._call_seconds, return_when=asyncio.FIRST_COMPLETED)
         if not call.done():
@@ -101,7 +102,7 @@ class Line:
         self._lost = lost
         self._turns = turns
         self._patience = patience
-        self._left_behind: set[asyncio.Future[Connection]] = set()
+        self._left_behind: set[asyncio.Future[None]] = set()
 
     async def run(self) -> None:
         """Open and watch, again and again, until cancelled."""
@@ -126,26 +127,31 @@ class Line:
         def closed(reason: str) -> None:  # called on libvirt's thread
             loop.call_soon_threadsafe(lambda: None if ended.done() else ended.set_result(reason))
 
-        opening = Opening(lambda: self._open(closed))
+        opened: list[Connection] = []
+
+        def open_() -> None:
+            opened.append(self._open(closed))
+
         try:
-            connection = await self._patiently(worker, opening)
+            await self._patiently(worker, open_)
         except BaseException:
-            opening.abandon()
+            worker.submit(lambda: [connection.close() for connection in opened])  # if ever, after the opening
             worker.end()
             raise
+        connection = opened[0]
         self.opened += 1
         try:
             await self._watch(OpenLine(connection, worker, ended, self._patience.call_seconds))
         finally:
             await _close(connection, worker)
 
-    async def _patiently(self, worker: Worker, opening: "Opening") -> Connection:
+    async def _patiently(self, worker: Worker, opening: Callable[[], None]) -> None:
         patience = self._patience
         async with self._turns:
             answer = worker.submit(opening)
             answer.add_done_callback(self._back)
-            await asyncio.wait({answer}, timeout=min(TURN_SECONDS, patience.open_seconds))
-        await asyncio.wait({answer}, timeout=max(0.0, patience.open_seconds - TURN_SECONDS))
+            await asyncio.wait({answer}, timeout=min(patience.turn_seconds, patience.open_seconds))
+        await asyncio.wait({answer}, timeout=max(0.0, patience.open_seconds - patience.turn_seconds))
         if not answer.done():
             self._lost(no_answer(patience.open_seconds))
             again = len(self._left_behind) < patience.most_left_behind
@@ -153,39 +159,21 @@ class Line:
         if not answer.done():
             self._left_behind.add(answer)
             raise no_answer(patience.open_seconds)
-        return answer.result()
+        answer.result()
 
-    def _back(self, answer: "asyncio.Future[Connection]") -> None:
+    def _back(self, answer: "asyncio.Future[None]") -> None:
         self._left_behind.discard(answer)
-        answer.exception()  # seen, also where nobody waits for it any more
-
-
-class Opening:
-    """Opens a connection, and closes it again where nobody waits for it any more."""
-
-    def __init__(self, open: Callable[[], Connection]) -> None:  # noqa: A002 - the field's word
-        self._open = open
-        self._lock = threading.Lock()
-        self._abandoned = False
-
-    def __call__(self) -> Connection:
-        """Open; blocks."""
-        connection = self._open()
-        with self._lock:
-            if not self._abandoned:
-                return connection
-        connection.close()
-        raise HostError("too late")
-
-    def abandon(self) -> None:
-        """Say that nobody waits."""
-        with self._lock:
-            self._abandoned = True
+        _see(answer)  # also where nobody waits for it any more
 
 
 def no_answer(seconds: float) -> HostError:
     """Return what is told of a host that is silent."""
     return HostError(f"no answer for {seconds:g} s", "check the network and the daemon there")
+
+
+def _see(call: "asyncio.Future[Any]") -> None:
+    if not call.cancelled():
+        call.exception()
 
 
 async def _close(connection: Connection, worker: Worker) -> None:

@@ -118,7 +118,8 @@ def _identity(family: str, thing: Any) -> tuple[str | None, str, int]:
     if family == "node_device":
         return None, thing.name(), -1
     if family == "secret":
-        return thing.UUIDString(), thing.usageID() or thing.UUIDString(), -1
+        shown = thing.usageType() != libvirt.VIR_SECRET_USAGE_TYPE_VOLUME  # that of a volume is an image's path
+        return thing.UUIDString(), (thing.usageID() if shown else "") or thing.UUIDString(), -1
     return thing.UUIDString(), thing.name(), -1
 
 
