@@ -93,6 +93,15 @@ def test_hosts_of_lists_are_tried_too(tmp_path: Path) -> None:
     assert "ok      host listed" in told.stdout
 
 
+def test_a_list_that_is_wrong_is_a_wrong_configuration(tmp_path: Path) -> None:
+    (tmp_path / "hosts.json").write_text("{")
+    (tmp_path / "vmwatch.toml").write_text(f'[[libvirt_files]]\nfiles = ["{tmp_path}/hosts.json"]\n')
+    for command in ("check", "run"):
+        told = run(tmp_path, command, "--config.file=vmwatch.toml", ANY_PORT)
+        assert told.returncode == 2
+        assert "hosts.json:1: this is neither JSON nor YAML" in told.stderr
+
+
 def test_a_shard_without_a_host_would_watch_nothing(tmp_path: Path) -> None:
     statuses = [
         run(tmp_path, "check", TEST_DRIVER, ANY_PORT, f"--shard={number}", "--total-shards=2").returncode

@@ -132,10 +132,14 @@ class Line:
         def open_() -> None:
             opened.append(self._open(closed))
 
+        def close() -> None:
+            for connection in opened:
+                connection.close()
+
         try:
             await self._patiently(worker, open_)
         except BaseException:
-            worker.submit(lambda: [connection.close() for connection in opened])  # if ever, after the opening
+            worker.submit(close)  # after the opening, if that ever ends
             worker.end()
             raise
         connection = opened[0]
