@@ -152,7 +152,7 @@ def test_a_flag_beats_the_file(tmp_path: Path) -> None:
         ),
         ("[labels]\nhost = 'x'\n", "vmwatch.toml:2: labels.host: this label is vmwatch's own"),
         ("[labels]\n'a-b' = 'x'\n", "vmwatch.toml:2: labels.a-b: expected a label's name"),
-        ("[web]\nlisten_addresses = ['9177']\n", "vmwatch.toml:1: web: listen address: expected"),
+        ("[web]\nlisten_addresses = ['9177']\n", "vmwatch.toml:2: web.listen_addresses: expected"),
         ("[stats\n", "vmwatch.toml: this is not TOML: "),
     ],
 )

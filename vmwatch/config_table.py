@@ -46,6 +46,9 @@ def read_table(kind: type[T], table: Any, place: Place, *, also: Collection[str]
     try:
         return kind(**values)
     except (ValueError, ConfigError) as error:
+        key, _, problem = str(error).partition(": ")
+        if key in values:
+            raise WrongKeyError(place / key, problem) from error
         raise WrongKeyError(place, str(error)) from error
 
 

@@ -141,7 +141,7 @@ def _endpoint(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in bare and bare == host):
-        raise ValueError('listen address: expected ":9177", "127.0.0.1:9177" or "[::1]:9177"')
+        raise ValueError('listen_addresses: expected ":9177", "127.0.0.1:9177" or "[::1]:9177"')
     return bare, int(port)
 
 
