@@ -47,12 +47,14 @@ need_for_testing() {
     has libvirtd || need libvirt-daemon "the tests start private libvirtds"
     has_driver qemu || need libvirt-daemon-driver-qemu "and real guests"
     has_driver lxc || need libvirt-daemon-driver-lxc "and containers"
+    has virsh || need libvirt-clients "virsh asks a guest's monitor"
     has ip || need iproute2 "gives containers their network"
     has qemu-system-x86_64 || need qemu-system-x86 "runs the guests"
     { has prometheus && has promtool; } || need prometheus "the tests scrape vmwatch, and check dashboards and rules"
     has prometheus-alertmanager || need prometheus-alertmanager "gets the alerts"
     java_is_new_enough || need default-jre-headless "runs the tests' Kafka broker"
     has mvn || need maven "fetches that broker"
+    has kcat || need kcat "reads from that broker as others would"
     has openssl || need openssl "makes certificates for brokers and web servers"
 }
 

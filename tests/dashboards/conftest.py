@@ -11,7 +11,7 @@ from tests.beds.libvirtd import Libvirtd
 from tests.beds.process import Vmwatch
 from tests.beds.program import NotInstalledError, free_port
 from tests.beds.prometheus import Prometheus
-from tests.dashboards.queries import RULES, taps_can_be_made
+from tests.dashboards.queries import RULES
 
 _CONFIGURATION = """
 [[libvirt]]
@@ -32,7 +32,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, capabilities: Path, rom
     with ExitStack() as running:
         try:
             server = running.enter_context(Prometheus())
-            daemon = running.enter_context(Libvirtd(drivers=["network"], capabilities=capabilities))
+            daemon = running.enter_context(Libvirtd(capabilities=capabilities))
         except NotInstalledError as missing:
             pytest.skip(str(missing))
         demo = Vmwatch(tmp_path_factory.mktemp("demo"), "demo")
@@ -48,5 +48,4 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, capabilities: Path, rom
 def _guest(folder: Path, rom: Path) -> Guest:
     image = folder / "disk.img"
     image.write_bytes(bytes(1024 * 1024))
-    devices = "<interface type='ethernet'/>" if taps_can_be_made() else ""
-    return Guest(name="shown", rom=rom, disks=[Disk(image=image)], devices=devices)
+    return Guest(name="shown", rom=rom, disks=[Disk(image=image)])
