@@ -14,7 +14,7 @@ from tests.waiting import until
 from vmwatch.errors import VmwatchError
 from vmwatch.events import Domain, Event, Origin, Started, State, Time
 from vmwatch.journal import Journal
-from vmwatch.journal_file import JournalFile, Lost, Record
+from vmwatch.journal_file import UPGRADES, JournalFile, Lost, Record
 from vmwatch.journal_prune import PIECE_EVENTS, prune
 from vmwatch.state import KnownState
 
@@ -245,6 +245,31 @@ async def test_a_file_of_a_newer_vmwatch_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(VmwatchError, match="newer vmwatch"):
         make(path)
+
+
+def test_a_file_of_an_older_version_is_brought_up_and_keeps_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with closing(fill(path)):
+        pass
+    with closing(JournalFile(path, (*UPGRADES, "ALTER TABLE events ADD COLUMN colour TEXT;"))) as file:
+        assert (file.events, file.last_position()) == (1000, 1000)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (len(UPGRADES) + 1,)
+        assert database.execute("SELECT count(*) FROM events WHERE colour IS NULL").fetchone() == (1000,)
+    with pytest.raises(VmwatchError, match="newer vmwatch"):
+        JournalFile(path)
+
+
+def test_a_file_that_cannot_be_brought_up_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with closing(fill(path)):
+        pass
+    with pytest.raises(sqlite3.Error):
+        JournalFile(path, (*UPGRADES, "CREATE TABLE more (number); NONSENSE;"))
+    with closing(JournalFile(path)) as file:
+        assert file.events == 1000
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT name FROM sqlite_schema WHERE name = 'more'").fetchall() == []
 
 
 async def test_a_journal_without_a_file_works_in_memory() -> None:

@@ -23,7 +23,7 @@ LAYERS = re.findall(
     web
     core
     source.drivers source.plan source.loop source.callbacks source.connection source.facts source.local source.rights
-    source.register source.line source.arguments source.unknown source.decode source.confirm source.lifecycle
+    source.arguments source.unknown source.decode source.register source.line source.confirm source.lifecycle
     source.normalise source.listed source.path source.resync source.listing source.relist source.metadata source.stats
     source.sampler source.fallback source.probe source.host source.roster source.workload
     replay source.recorded schema asyncapi

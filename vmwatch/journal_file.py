@@ -14,7 +14,7 @@ import msgspec
 from vmwatch.errors import VmwatchError
 from vmwatch.journal_damage import is_without_room
 
-_UPGRADES = (
+UPGRADES = (
     # Each entry moves a file from the version that is its index to the next; the first makes a new one.
     """
     CREATE TABLE events (
@@ -57,11 +57,12 @@ class Lost(msgspec.Struct, frozen=True):
 class JournalFile:
     """The opened file at *path*, or a journal in memory where that is None; sqlite3.Error is left to the caller.
 
-    *events* is how many there are.
+    *events* is how many there are.  A file of an older version is brought up by the *upgrades* that it lacks.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, upgrades: Sequence[str] = UPGRADES) -> None:
         self.path = path
+        self._upgrades = upgrades
         self._alone = False
         self._database = self._opened()
         try:
@@ -97,9 +98,9 @@ class JournalFile:
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > len(_UPGRADES):
+        if version > len(self._upgrades):
             raise VmwatchError(
-                f"{self.path}: written by a newer vmwatch (version {version}; this one knows {len(_UPGRADES)})"
+                f"{self.path}: written by a newer vmwatch (version {version}; this one knows {len(self._upgrades)})"
             )
         if version == 0:
             database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # writes, and can be said to a new file only
@@ -107,8 +108,8 @@ class JournalFile:
         database.execute("PRAGMA synchronous=FULL")
         database.execute("PRAGMA journal_size_limit=4194304")
         database.execute("PRAGMA cache_size=-1024")
-        for index in range(version, len(_UPGRADES)):
-            database.executescript(f"BEGIN; {_UPGRADES[index]} PRAGMA user_version={index + 1}; COMMIT;")
+        for index in range(version, len(self._upgrades)):
+            database.executescript(f"BEGIN; {self._upgrades[index]} PRAGMA user_version={index + 1}; COMMIT;")
 
     def close(self) -> None:
         """Write the log back into the file and close it."""

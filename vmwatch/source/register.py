@@ -1,7 +1,7 @@
 """Which callbacks are registered, and how their arguments are copied for the trip to asyncio's loop.
 
 Enumerated from the installed libvirt-python at run time: it has the ids of the libvirt it was compiled with.  Of twins
-only the richer one is registered; an id that a daemon lacks is skipped, and said once.
+only the richer one is registered; an id that this libvirt or a daemon lacks is skipped, and said once.
 """
 
 import time
@@ -14,6 +14,7 @@ import structlog
 from vmwatch.events import Time
 from vmwatch.source.callbacks import POORER_TWINS, Callback
 from vmwatch.source.connection import UNSUPPORTED, Connection
+from vmwatch.source.decode import DOMAIN_READINGS, OBJECT_READINGS
 
 Put = Callable[[Callback], None]
 
@@ -48,7 +49,7 @@ FAMILIES = (
     Family("secret", "VIR_SECRET_EVENT_ID_", "secretEventRegisterAny", "secretEventDeregisterAny", "secret"),
 )
 
-_said: set[tuple[str, str]] = set()
+_SAID: set[tuple[str, str]] = set()
 
 log = structlog.get_logger(__name__)
 
@@ -61,12 +62,26 @@ def event_ids(family: Family) -> Iterator[tuple[str, int]]:
             yield name, getattr(libvirt, symbol)
 
 
-def register(connection: Connection, family: Family, host: str, uri: str, put: Put) -> int:
+def lacking(family: Family) -> set[str]:
+    """Return the names of the *family*'s events that we could read and this libvirt-python does not have."""
+    others = {name for of, name in OBJECT_READINGS if of == family.name}
+    return (set(DOMAIN_READINGS) if family.name == "domain" else others) - dict(event_ids(family)).keys()
+
+
+def register(
+    connection: Connection,
+    family: Family,
+    host: str,
+    uri: str,
+    put: Put,
+    said: set[tuple[str, str]] = _SAID,
+) -> int:
     """Register all of *family*'s callbacks so that each is *put*; return how many the driver took.
 
-    Raises libvirt.libvirtError when the connection itself fails.
+    Ids that cannot be had are logged, but for those in *said*.  Raises libvirt.libvirtError when the connection fails.
     """
-    taken, refused = 0, {}
+    taken = 0
+    refused = dict.fromkeys(sorted(lacking(family)), "libvirt-python was built on a libvirt without it")
     for name, number in event_ids(family):
         try:
             _register(connection, family, number, _copier(family.name, name, host, uri, put))
@@ -77,7 +92,7 @@ def register(connection: Connection, family: Family, host: str, uri: str, put: P
             refused[name] = str(error)
     if taken:
         for name, reason in refused.items():
-            _say_once(family.name, name, reason)
+            _say_once(said, family.name, name, reason)
     return taken
 
 
@@ -123,7 +138,7 @@ def _identity(family: str, thing: Any) -> tuple[str | None, str, int]:
     return thing.UUIDString(), thing.name(), -1
 
 
-def _say_once(family: str, name: str, reason: str) -> None:
-    if (family, name) not in _said:
-        _said.add((family, name))
+def _say_once(said: set[tuple[str, str]], family: str, name: str, reason: str) -> None:
+    if (family, name) not in said:
+        said.add((family, name))
         log.info("event id not supported", family=family, event_id=name, reason=reason)
