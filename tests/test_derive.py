@@ -216,6 +216,16 @@ def test_the_sources_word_may_come_before_the_destinations() -> None:
     assert shorts(migrations(story)) == ["migration completed seen=both h1->h2 on=h2"]
 
 
+def test_a_paused_source_of_which_nothing_was_heard_before_its_migration_is_a_source() -> None:
+    story = Story()
+    story.say("STARTED/MIGRATED", host="h2")
+    story.say("MIGRATION_ITERATION", 1, host="h1")
+    assert shorts(story.say("SUSPENDED/PAUSED", host="h2")) == ["suspended paused->paused part_of=migration"]
+    story.say("STOPPED/MIGRATED", host="h1", id=-1)
+    story.say("JOB_COMPLETED", JOB, host="h1", id=-1)
+    assert shorts(migrations(story)) == ["migration completed seen=both h1->h2 on=h2"]
+
+
 def test_on_drivers_without_that_job_the_sources_stop_completes_it() -> None:
     story = Story(driver="Xen")
     migrate_up_to_arrival(story)

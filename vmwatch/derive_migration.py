@@ -17,10 +17,14 @@ from vmwatch.events import (
     LifecycleEvent,
     Migration,
     Origin,
+    State,
     lifecycle,
 )
 from vmwatch.events.device import JobCompleted
 from vmwatch.state import KnownDomain, KnownState, is_qemu
+
+
+_MAY_BE_ACTIVE = ACTIVE_STATES | {State.UNKNOWN}  # a guest of which only its migration was heard yet
 
 
 def after_job(known: KnownState, event: JobCompleted) -> list[Event]:
@@ -158,7 +162,7 @@ def _source(known: KnownState, destination: str, domain: KnownDomain) -> str | N
     noted = domain.migration.source if domain.migration else None
     if noted is not None:
         return noted
-    return next((host for host, end in others if end.state in ACTIVE_STATES), None)
+    return next((host for host, end in others if end.state in _MAY_BE_ACTIVE), None)
 
 
 def _arrived(domain: KnownDomain) -> bool:
