@@ -64,7 +64,7 @@ def columns_of(of: str, labels: tuple[str, ...], columns: tuple[Column, ...]) ->
     return Columns(of, labels, columns)
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One thing's figures: the values of its *labels* (besides host and domain), and a number for each column."""
 
     columns: Columns
@@ -72,7 +72,7 @@ class Row(msgspec.Struct, frozen=True):
     values: Sequence[Number]
 
 
-class DomainSample(msgspec.Struct, frozen=True, kw_only=True):
+class DomainSample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One domain's figures, as libvirt told them at *time* (None: never); *timed_out*: it could not be read now.
 
     A figure that libvirt did not tell has no column.

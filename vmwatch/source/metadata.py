@@ -1,6 +1,7 @@
 """What describes a domain, out of its XML, as info metrics: parsed once for each definition, for the sampler."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -28,7 +29,7 @@ _CHANGES = frozenset(
 log = structlog.get_logger(__name__)
 
 
-class Definition(msgspec.Struct, frozen=True):
+class Definition(msgspec.Struct, frozen=True, gc=False):
     """What one description says: info *rows*, and how often the guest is to report its memory (0: never)."""
 
     rows: Sequence[Row] = ()
@@ -55,7 +56,7 @@ def parse_definition(xml: str, labels: Mapping[str, Sequence[MetadataLabel]] = B
     except ElementTree.ParseError as error:
         raise ValueError(f"the description is no XML: {error}") from error
     period = root.find("devices/memballoon/stats")
-    rows = [*_about_domain(root), *_about_disks(root), *_about_interfaces(root), *_about_metadata(root, labels)]
+    rows = (*_about_domain(root), *_about_disks(root), *_about_interfaces(root), *_about_metadata(root, labels))
     seconds = period.get("period", "0") if period is not None else "0"
     return Definition(rows, float(seconds) if seconds.isdecimal() else 0.0)
 
@@ -142,7 +143,7 @@ def _attribute(element: Element | None, name: str) -> str | None:
     return element.get(name) if element is not None else None
 
 
-class _Known(msgspec.Struct):
+class _Known(msgspec.Struct, gc=False):
     definition: Definition
     id: int | None
     expires: float
@@ -176,9 +177,9 @@ class Definitions:
         if known is not None and event.type in _CHANGES:
             known.expires = 0.0
 
-    def keep_only(self, uuids: Container[str]) -> None:
+    def keep_only(self, uuids: AbstractSet[str]) -> None:
         """Forget domains that are not among *uuids*."""
-        for uuid in [uuid for uuid in self._known if uuid not in uuids]:
+        for uuid in self._known.keys() - uuids:
             del self._known[uuid]
 
     def rows(self, uuid: str) -> Sequence[Row]:

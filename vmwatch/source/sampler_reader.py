@@ -35,14 +35,14 @@ _REFUSED = UNSUPPORTED | {libvirt.VIR_ERR_INVALID_ARG}
 log = structlog.get_logger(__name__)
 
 
-class Listed(msgspec.Struct, frozen=True):
+class Listed(msgspec.Struct, frozen=True, gc=False):
     """A domain in the list, and libvirt's handle of it."""
 
     domain: Domain
     handle: libvirt.virDomain
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What reading one domain gave: a *record*, or why there is none."""
 
     domain: Domain

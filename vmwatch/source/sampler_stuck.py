@@ -50,6 +50,11 @@ class StuckGuests:
         """Return how many are stuck."""
         return len(self._stuck)
 
+    @property
+    def any(self) -> bool:
+        """Whether one is stuck, or may be."""
+        return bool(self._stuck or self._suspects)
+
     async def among(self, domains: Sequence[Domain], began: float) -> set[str]:
         """Find out who of *domains*, asked at *began* (seconds of the loop's clock), is stuck; return their uuids."""
         if not domains:
