@@ -132,3 +132,20 @@ async def test_events_that_a_target_refuses_are_counted_by_exporter() -> None:
         one.refused(started(2), "too large")
         assert one.status().refused == 2
         assert one.status().up
+
+
+async def test_one_that_fails_does_not_hold_up_the_end() -> None:
+    pausing = asyncio.Event()
+
+    async def for_ever(_seconds: float) -> None:
+        pausing.set()
+        await asyncio.Event().wait()
+
+    told = Told()
+    one = SupervisedExporter("mine", Fails(), host="vmwatch@here", publish=told.events.append, sleep=for_ever)
+    one.delivery = Delivery(lambda _event: True, done=one.batch_done, lose=lambda _lost: None)
+    one.delivery.put(started(1))
+    running = asyncio.create_task(one.run(FakeWatch()))
+    await pausing.wait()
+    one.delivery.close()
+    await running

@@ -51,7 +51,7 @@ class Delivery:
         self._lost: dict[str, Lost] = {}
         self._batch: Sequence[Event] = ()
         self._given = False
-        self._closed = False
+        self.closed = asyncio.Event()
         self._something = asyncio.Event()
 
     @property
@@ -67,7 +67,7 @@ class Delivery:
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to come."""
-        return self._closed and not self.waiting
+        return self.closed.is_set() and not self.waiting
 
     def put(self, event: Event) -> None:
         """Take a told event; never blocks."""
@@ -80,7 +80,7 @@ class Delivery:
 
     def close(self) -> None:
         """Let the iteration end after what waits."""
-        self._closed = True
+        self.closed.set()
         self._something.set()
 
     def again(self) -> Self:
@@ -99,7 +99,7 @@ class Delivery:
             await self._wait()
             self._batch = await self._gather()
             self._given = False
-            if not self._batch and self._closed:
+            if not self._batch and self.closed.is_set():
                 raise StopAsyncIteration
         self._given = True
         return self._batch
@@ -109,7 +109,7 @@ class Delivery:
 
     async def _wait(self) -> None:
         await self._something.wait()
-        if self._linger and not self._closed:
+        if self._linger and not self.closed.is_set():
             await asyncio.sleep(self._linger)
 
     async def _gather(self) -> Sequence[Event]:
@@ -117,7 +117,7 @@ class Delivery:
         for one in lost.values():
             self._lose(one)
         batch = [self._buffer.popleft() for _ in range(min(MAX_BATCH, len(self._buffer)))]
-        if not self._buffer and not self._closed:
+        if not self._buffer and not self.closed.is_set():
             self._something.clear()
         return batch
 
@@ -169,7 +169,7 @@ class DurableDelivery(Delivery):
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to come in this run; what is not acknowledged comes in the next."""
-        return self._closed
+        return self.closed.is_set()
 
     def put(self, event: Event) -> None:
         """Take a sample; everything else comes out of the journal."""
@@ -191,7 +191,7 @@ class DurableDelivery(Delivery):
     async def _gather(self) -> Sequence[Event]:
         if self._last:
             return ()
-        self._last = self._closed
+        self._last = self.closed.is_set()
         records = await self._journal.read(self._read_to, limit=MAX_BATCH)
         samples = await super()._gather()
         batch = [event for event in map(self._decode, records) if event is not None and self._wanted(event)]

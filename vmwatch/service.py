@@ -30,10 +30,10 @@ from vmwatch.stream import Stream, now
 from vmwatch.supervise import SupervisedExporter
 from vmwatch.web import Web
 
-SOURCES_GRACE_SECONDS = 1.0
-EXPORTERS_GRACE_SECONDS = 2.0
-CANCELLED_GRACE_SECONDS = 0.5
-JOURNAL_GRACE_SECONDS = 1.0  # with the others, less than the five seconds that are promised
+SOURCES_GRACE_SECONDS = 0.9
+EXPORTERS_GRACE_SECONDS = 1.8
+CANCELLED_GRACE_SECONDS = 0.4
+JOURNAL_GRACE_SECONDS = 0.8  # with the others, less than the five seconds that are promised
 MEMORY_JOURNAL_BYTES = 16 * 1024 * 1024
 
 log = structlog.get_logger(__name__)

@@ -44,7 +44,8 @@ class SupervisedExporter:
         self._pause_seconds = FIRST_PAUSE_SECONDS
 
     async def run(self, watch: Watch) -> None:
-        """Run the exporter until its delivery has ended."""
+        """Run the exporter until its delivery has ended; one that fails is tried once more when vmwatch stops."""
+        stopping = False
         while True:
             try:
                 await self.exporter.run(self.delivery.again(), watch)
@@ -57,8 +58,21 @@ class SupervisedExporter:
             if self.delivery.ended:
                 return
             self._fail(reason)
-            await self._sleep(self._pause_seconds * random.uniform(0.5, 1))  # noqa: S311 - jitter
-            self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+            if stopping:
+                return
+            stopping = await self._pause()
+
+    async def _pause(self) -> bool:
+        """Wait, a little longer each time; return at once, and say so, when vmwatch stops."""
+        seconds = self._pause_seconds * random.uniform(0.5, 1)  # noqa: S311 - jitter
+        self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+        waits = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self.delivery.closed.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return self.delivery.closed.is_set()
 
     def batch_done(self, events: int) -> None:
         """Take the delivery's word that a batch was consumed: the exporter works."""
