@@ -23,7 +23,6 @@ from vmwatch.events import (
 from vmwatch.events.device import JobCompleted
 from vmwatch.state import KnownDomain, KnownState, is_qemu
 
-
 _MAY_BE_ACTIVE = ACTIVE_STATES | {State.UNKNOWN}  # a guest of which only its migration was heard yet
 
 
