@@ -258,6 +258,7 @@ class Host:
             self._relisting.gap()
 
     def _lost(self, error: HostError) -> None:
+        self._mailbox.take_all()  # what libvirt said before it went is told before that
         changed = self._up or self._status.reason != error.reason
         self._up = False
         since = now() if self._status.up else self._status.since

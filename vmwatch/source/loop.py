@@ -85,22 +85,32 @@ class Mailbox:
         with suppress(RuntimeError):  # asyncio's loop has ended: nobody is left to tell
             self._loop.call_soon_threadsafe(self._take)
 
+    def take_all(self) -> None:
+        """Hand over all that waits, before the caller goes on: for what has to be told after it."""
+        while self._take_one():
+            pass
+
     def _take(self) -> None:
         for _ in range(SLICE_CALLBACKS):
-            with self._lock:
-                lost, item = 0, None
-                if self._waiting:
-                    item = self._waiting.popleft()
-                elif self._lost:
-                    lost, self._lost = self._lost, 0
-                else:
-                    self._awake = False
-                    return
-            try:
-                self._overflowed(lost) if lost else self._receive(item)
-            except Exception:  # a bug in one host's decoding harms that callback only
-                log.exception("receiving a callback has a bug")
+            if not self._take_one():
+                return
         self._loop.call_soon(self._take)  # others get their turn
+
+    def _take_one(self) -> bool:
+        with self._lock:
+            lost, item = 0, None
+            if self._waiting:
+                item = self._waiting.popleft()
+            elif self._lost:
+                lost, self._lost = self._lost, 0
+            else:
+                self._awake = False
+                return False
+        try:
+            self._overflowed(lost) if lost else self._receive(item)
+        except Exception:  # a bug in one host's decoding harms that callback only
+            log.exception("receiving a callback has a bug")
+        return True
 
 
 class Gate:
