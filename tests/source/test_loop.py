@@ -27,8 +27,12 @@ class Heard:
             await self._changed.wait()
 
 
-def in_a_thread(*calls: Any) -> None:
-    thread = threading.Thread(target=lambda: [call() for call in calls])
+def put_from_a_thread(mailbox: Mailbox, items: range) -> None:
+    def put() -> None:
+        for item in items:
+            mailbox.put(item)
+
+    thread = threading.Thread(target=put)
     thread.start()
     thread.join()
 
@@ -37,7 +41,7 @@ async def test_what_another_thread_puts_arrives_in_order() -> None:
     heard = Heard()
     mailbox = Mailbox(heard.take, heard.overflowed)
     number = 3 * SLICE_CALLBACKS + 1
-    in_a_thread(lambda: [mailbox.put(item) for item in range(number)])
+    put_from_a_thread(mailbox, range(number))
     await heard.until(number)
     assert heard.items == list(range(number))
 
@@ -45,7 +49,7 @@ async def test_what_another_thread_puts_arrives_in_order() -> None:
 async def test_what_does_not_fit_is_told_in_its_place_with_how_many_there_were() -> None:
     heard = Heard()
     mailbox = Mailbox(heard.take, heard.overflowed, size=3)
-    in_a_thread(lambda: [mailbox.put(item) for item in range(10)])
+    put_from_a_thread(mailbox, range(10))
     await heard.until(4)
     mailbox.put("after")
     await heard.until(5)
@@ -61,7 +65,7 @@ async def test_a_bug_in_one_reception_costs_that_one_only(caplog: pytest.LogCapt
         heard.take(item)
 
     mailbox = Mailbox(take, heard.overflowed)
-    in_a_thread(lambda: [mailbox.put(item) for item in range(3)])
+    put_from_a_thread(mailbox, range(3))
     await heard.until(2)
     assert heard.items == [0, 2]
 
@@ -70,7 +74,7 @@ async def test_all_that_waits_can_be_taken_at_once() -> None:
     heard = Heard()
     mailbox = Mailbox(heard.take, heard.overflowed)
     number = 2 * SLICE_CALLBACKS
-    in_a_thread(lambda: [mailbox.put(item) for item in range(number)])
+    put_from_a_thread(mailbox, range(number))
     mailbox.take_all()
     assert heard.items == list(range(number))
     mailbox.put("next")
