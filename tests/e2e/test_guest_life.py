@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import libvirt
@@ -80,7 +80,8 @@ def counted(page: Page) -> dict[str, float]:
     return {sample.labels["event"]: sample.value for sample in samples if sample.value}
 
 
-def in_lines(vmwatch: Vmwatch) -> dict[str, float]:
+def in_lines(vmwatch: Vmwatch) -> Mapping[str, float]:
     """Return how often each type is among the lines; the resume that is part of the boot does not count."""
     mine = [line for line in vmwatch.events if line.get("domain") == "life" and line.get("part_of") != "boot"]
-    return Counter(line["event"].removeprefix("domain.") for line in mine)
+    counts = Counter(line["event"].removeprefix("domain.") for line in mine)
+    return {kind: float(count) for kind, count in counts.items()}

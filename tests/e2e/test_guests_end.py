@@ -79,7 +79,7 @@ def test_a_guest_that_ends_itself(
 ) -> None:
     domain = boot(vmwatch, connection, Guest(name=name, rom=rom, **settings))
     press(domain, key)
-    wait_for(vmwatch, domain, "domain.stopped")
+    wait_for(vmwatch, domain.name(), "domain.stopped")
     domain.undefine()
     assert_told(vmwatch, name, *BOOTED, *expected)
 
@@ -87,7 +87,7 @@ def test_a_guest_that_ends_itself(
 def test_a_guest_that_goes_on_after_its_panic(vmwatch: Vmwatch, connection: libvirt.virConnect, rom: Path) -> None:
     domain = boot(vmwatch, connection, Guest(name="panic-restart", rom=rom, on_crash="restart"))
     press(domain, Key.PANIC)
-    wait_for(vmwatch, domain, "domain.outage")
+    wait_for(vmwatch, domain.name(), "domain.outage")
     power_off(vmwatch, domain)
     assert_told(
         vmwatch,
@@ -105,7 +105,7 @@ def test_a_guest_that_goes_on_after_its_panic(vmwatch: Vmwatch, connection: libv
 def test_a_guest_kept_as_it_crashed(vmwatch: Vmwatch, connection: libvirt.virConnect, rom: Path) -> None:
     domain = boot(vmwatch, connection, Guest(name="panic-preserve", rom=rom, on_crash="preserve"))
     press(domain, Key.PANIC)
-    wait_for(vmwatch, domain, "domain.crashed")
+    wait_for(vmwatch, domain.name(), "domain.crashed")
     vmwatch.wait_for_metrics(
         lambda page: page.value("libvirt_domain_state", domain="panic-preserve", state="crashed") == 1, "it crashed"
     )
@@ -158,7 +158,7 @@ def test_a_hypervisor_process_ended_by_a_signal(
 ) -> None:
     domain = boot(vmwatch, connection, Guest(name=number.name, rom=rom))
     os.kill(shared_libvirtd.guest_pid(domain), number)
-    wait_for(vmwatch, domain, "domain.stopped")
+    wait_for(vmwatch, domain.name(), "domain.stopped")
     domain.create()
     assert_told(
         vmwatch,

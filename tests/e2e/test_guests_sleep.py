@@ -31,9 +31,9 @@ THIRD_OUTAGE = (DESTROYED[0], "flapping", *DESTROYED[1:])
 def test_a_guest_sleeps_and_wakes(vmwatch: Vmwatch, connection: libvirt.virConnect, rom: Path) -> None:
     domain = boot(vmwatch, connection, Guest(name="sleeper", rom=rom))
     press(domain, Key.SUSPEND_TO_MEMORY)
-    wait_for(vmwatch, domain, "domain.pm-suspended")
+    wait_for(vmwatch, domain.name(), "domain.pm-suspended")
     domain.pMWakeup()
-    wait_for(vmwatch, domain, "domain.started", times=2)
+    wait_for(vmwatch, domain.name(), "domain.started", times=2)
     power_off(vmwatch, domain)
     assert_told(
         vmwatch,
@@ -48,7 +48,7 @@ def test_a_guest_sleeps_and_wakes(vmwatch: Vmwatch, connection: libvirt.virConne
 def test_a_guest_that_resets_itself(vmwatch: Vmwatch, connection: libvirt.virConnect, rom: Path) -> None:
     domain = boot(vmwatch, connection, Guest(name="resetter", rom=rom))
     press(domain, Key.RESET)
-    wait_for(vmwatch, domain, "domain.rebooted")
+    wait_for(vmwatch, domain.name(), "domain.rebooted")
     power_off(vmwatch, domain)
     assert_told(vmwatch, "resetter", *BOOTED, "rebooted", *POWERED_OFF)
 
@@ -56,7 +56,7 @@ def test_a_guest_that_resets_itself(vmwatch: Vmwatch, connection: libvirt.virCon
 def test_a_watchdog_that_resets(vmwatch: Vmwatch, connection: libvirt.virConnect, rom: Path) -> None:
     domain = boot(vmwatch, connection, Guest(name="watchdog-reset", rom=rom, watchdog_action="reset"))
     press(domain, Key.FIRE_WATCHDOG)
-    wait_for(vmwatch, domain, "domain.rebooted")
+    wait_for(vmwatch, domain.name(), "domain.rebooted")
     power_off(vmwatch, domain)
     assert_told(vmwatch, "watchdog-reset", *BOOTED, "watchdog-fired action=reset", "rebooted", *POWERED_OFF)
 
@@ -64,9 +64,9 @@ def test_a_watchdog_that_resets(vmwatch: Vmwatch, connection: libvirt.virConnect
 def test_a_watchdog_that_pauses(vmwatch: Vmwatch, connection: libvirt.virConnect, rom: Path) -> None:
     domain = boot(vmwatch, connection, Guest(name="watchdog-pause", rom=rom, watchdog_action="pause"))
     press(domain, Key.FIRE_WATCHDOG)
-    wait_for(vmwatch, domain, "domain.suspended")
+    wait_for(vmwatch, domain.name(), "domain.suspended")
     domain.resume()
-    wait_for(vmwatch, domain, "domain.resumed", times=2)
+    wait_for(vmwatch, domain.name(), "domain.resumed", times=2)
     end(domain)
     assert_told(
         vmwatch,

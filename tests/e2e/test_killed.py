@@ -1,6 +1,5 @@
 """A broker, a daemon, vmwatch itself: each is killed while events flow, and nothing is lost."""
 
-import json
 from pathlib import Path
 
 import libvirt
@@ -9,13 +8,14 @@ import pytest
 from tests.beds.guest import Guest, define, start
 from tests.beds.kafka import Broker
 from tests.beds.libvirtd import Libvirtd
-from tests.beds.process import Line, Vmwatch, run_to_its_end
+from tests.beds.process import Line, Vmwatch
 from tests.e2e.watching import (
     all_exporters,
     assert_gapless,
     by_key,
     flow,
     hosts,
+    journal,
     listed,
     story,
     told_in,
@@ -74,7 +74,7 @@ def test_what_was_in_the_journal_of_a_killed_vmwatch_is_in_kafka(
         told = told_with_the_end(broker, "survivor.events", connection, vmwatch)
         assert vmwatch.terminate() == 0
     assert len(in_journal) > 100
-    assert set(in_journal) <= {line["event_id"] for line in told}
+    assert {event["id"] for event in in_journal} <= {line["event_id"] for line in told}
     assert_gapless(sorted(told, key=lambda line: (line["host"], line["sequence"])))
     for lines in by_key(told).values():
         assert_rising(lines)
@@ -86,13 +86,6 @@ def told_with_the_end(broker: Broker, topic: str, connection: libvirt.virConnect
     end = vmwatch.wait_for(lambda line: line["event"] == "domain.outage")
     since = max(number for number, line in enumerate(vmwatch.events) if line["event"] == "host.connected")
     return told_in(broker, topic, [*vmwatch.events[since:], end])
-
-
-def journal(vmwatch: Vmwatch) -> list[str]:
-    """Return the ids of all events that the journal of *vmwatch* holds."""
-    place = f"--state.directory={vmwatch.state_directory}"
-    command = ("events", place, "--since=1h", "--no-follow", "--format=json")
-    return [json.loads(line)["id"] for line in run_to_its_end(vmwatch.folder, *command).stdout.splitlines()]
 
 
 def assert_rising(lines: list[Line]) -> None:

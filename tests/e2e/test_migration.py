@@ -1,6 +1,7 @@
 """Live migration between two daemons that one vmwatch watches: one guest, two hosts, one story."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import libvirt
@@ -39,13 +40,10 @@ def other_libvirtd(capabilities: Path) -> Iterator[Libvirtd]:
 
 def test_a_guest_moves_and_moves_back(libvirtd: Libvirtd, other_libvirtd: Libvirtd, rom: Path, tmp_path: Path) -> None:
     configuration = hosts(**{"kvm-1": libvirtd.uri, "kvm-2": other_libvirtd.uri})
-    with (
-        libvirtd.connection() as here,
-        other_libvirtd.connection() as there,
-        Vmwatch(tmp_path, "run", configuration=configuration) as vmwatch,
-    ):
+    with libvirtd.connection() as here, other_libvirtd.connection() as there, ExitStack() as running:
         for connection in (here, there):
             define(connection, Guest(name="there-before", rom=rom))
+        vmwatch = running.enter_context(Vmwatch(tmp_path, "run", configuration=configuration))
         listed(vmwatch, host="kvm-1")
         listed(vmwatch, host="kvm-2")
         domain = define(here, Guest(name="mover", rom=rom))

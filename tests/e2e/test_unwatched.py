@@ -12,7 +12,7 @@ from tests.beds.libvirtd import Libvirtd
 from tests.beds.process import Vmwatch
 from tests.beds.program import state_of_process, until
 from tests.beds.rom import Key
-from tests.e2e.watching import assert_gapless, find, hosts, listed, story
+from tests.e2e.watching import assert_gapless, find, hosts, listed, story, wait_for
 
 pytestmark = pytest.mark.real
 
@@ -67,11 +67,11 @@ def test_guests_that_end_while_vmwatch_is_down(libvirtd: Libvirtd, rom: Path, tm
 def assert_ends_told(vmwatch: Vmwatch, libvirtd: Libvirtd) -> str:
     """Fail unless each end is told once and life goes on after that; return the cause of the power-off."""
     for name in ("dies", "vanishes", "powers-off"):
-        vmwatch.wait_for(lambda line, name=name: line["event"] == "domain.stopped" and line["domain"] == name)
+        wait_for(vmwatch, name, "domain.stopped")
     with libvirtd.connection() as connection:
         connection.lookupByName("dies").create()
         connection.lookupByName("lasts").destroy()
-    vmwatch.wait_for(lambda line: line["event"] == "domain.outage" and line["domain"] == "lasts")
+    wait_for(vmwatch, "lasts", "domain.outage")
     assert vmwatch.terminate() == 0
     assert_gapless(vmwatch.events)
     stops = [line for line in vmwatch.events if line["event"] == "domain.stopped"]

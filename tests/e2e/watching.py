@@ -5,12 +5,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import libvirt
 
 from tests.beds.guest import Guest, define, press_power_button
 from tests.beds.kafka import Broker
-from tests.beds.process import Line, Vmwatch
+from tests.beds.process import Line, Vmwatch, run_to_its_end
 from tests.beds.topics import Record
 
 ALL_EXPORTERS = """
@@ -178,8 +179,13 @@ def assert_gapless(events: Sequence[Line]) -> None:
         before = last.get(line["host"])
         if before is not None:
             assert line["sequence"] == before["sequence"] + 1
-            assert line["timestamp"] >= before["timestamp"]
+            assert time_of(line) >= time_of(before)
         last[line["host"]] = line
+
+
+def time_of(line: Line) -> str:
+    """Return when it was, of a line of the log or an event of the journal."""
+    return str(line.get("timestamp") or line["time"])
 
 
 def find(events: Sequence[Line], event: str, name: str) -> Line:
@@ -195,9 +201,8 @@ def boot(vmwatch: Vmwatch, connection: libvirt.virConnect, guest: Guest) -> libv
     return domain
 
 
-def wait_for(vmwatch: Vmwatch, domain: libvirt.virDomain, event: str, *, times: int = 1) -> None:
-    """Wait until *event* was told so often of *domain*."""
-    name = domain.name()
+def wait_for(vmwatch: Vmwatch, name: str, event: str, *, times: int = 1) -> None:
+    """Wait until *event* was told so often of the domain called *name*."""
     vmwatch.wait_until(
         lambda events: sum(line["event"] == event and line.get("domain") == name for line in events) >= times
     )
@@ -209,7 +214,7 @@ def power_off(vmwatch: Vmwatch, domain: libvirt.virDomain) -> None:
     A guest destroyed shortly after a reset is told with or without a shutdown; this one always with it.
     """
     press_power_button(domain)
-    wait_for(vmwatch, domain, "domain.stopped")
+    wait_for(vmwatch, domain.name(), "domain.stopped")
     domain.undefine()
 
 
@@ -223,3 +228,12 @@ def wait_for_more(vmwatch: Vmwatch, count: int) -> None:
     """Wait until *vmwatch* has told *count* more events."""
     wanted = len(vmwatch.events) + count
     vmwatch.wait_until(lambda events: len(events) >= wanted)
+
+
+def journal(vmwatch: Vmwatch, state_directory: Path | None = None) -> list[Line]:
+    """Return all events that the journal of *vmwatch* holds, wherever it is, as `vmwatch events` tells them."""
+    place = f"--state.directory={state_directory or vmwatch.state_directory}"
+    command = ("events", place, "--since=1h", "--no-follow", "--format=json")
+    done = run_to_its_end(vmwatch.folder, *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line) for line in done.stdout.splitlines()]
