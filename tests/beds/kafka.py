@@ -5,7 +5,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from tests.beds.certificates import Authority
 from tests.beds.kafka_jars import fetch_jars
@@ -61,12 +61,20 @@ appender.console.layout.pattern = %d{HH:mm:ss.SSS} %p %c{1} %m%n
 _VIRTUAL_MACHINE = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 
+class Quorum(NamedTuple):
+    """A broker's place in a cluster: the cluster's id, the broker's node, and the controllers' ports by node."""
+
+    cluster: str
+    node: int
+    ports: Mapping[int, int]
+
+
 class Broker:
     """A broker with its data, from `start` to `close`; topics are made by `create_topic`, not by sending to them.
 
     *listeners* says which it has besides a plain one; for TLS *authority* signs its certificate, for MTLS its clients'.
     Users of SASL are `USER` with `PASSWORD` (PLAIN, SCRAM), and anybody with an unsecured token (OAUTHBEARER).
-    *properties* are the broker's own, and win.
+    *properties* are the broker's own, and win.  With *quorum* it is one of several (see `kafka_cluster`).
     """
 
     def __init__(
@@ -75,12 +83,23 @@ class Broker:
         listeners: Collection[Listener] = (),
         authority: Authority | None = None,
         properties: Mapping[str, str] | None = None,
+        quorum: Quorum | None = None,
     ) -> None:
         java, jars = find("java", package="default-jre-headless"), fetch_jars()
         self._keeper = Keeper("kafka-")
         self.folder = self._keeper.folder
         self._ports = {name: free_port() for name in ("PLAINTEXT", "CONTROLLER", *listeners)}
-        settings = {**_SMALL, **self._addresses(), **_sasl(self._ports), **_tls(authority), **(properties or {})}
+        self._quorum = quorum
+        if quorum is not None:
+            self._ports["CONTROLLER"] = quorum.ports[quorum.node]
+        settings = {
+            **_SMALL,
+            **self._addresses(),
+            **_members(self._quorum, self._ports),
+            **_sasl(self._ports),
+            **_tls(authority),
+            **(properties or {}),
+        }
         self._properties = self.folder / "server.properties"
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         (self.folder / "log4j2.properties").write_text(_LOG4J)
@@ -95,7 +114,6 @@ class Broker:
         return {
             "listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, port in self._ports.items()),
             "listener.security.protocol.map": ",".join(f"{name}:{_PROTOCOLS[name]}" for name in self._ports),
-            "controller.quorum.bootstrap.servers": f"127.0.0.1:{self._ports['CONTROLLER']}",
             "log.dir": str(self.folder / "data"),
         }
 
@@ -122,13 +140,19 @@ class Broker:
     def start(self) -> None:
         """Start the broker, and wait until it accepts connections; that is when it can be used."""
         if not (self.folder / "data").exists():
-            self._format()
+            self.format()
         self.process.start()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it accepts connections."""
         self.process.until(self._accepts, "broker accepts connections")
 
-    def _format(self) -> None:
+    def format(self) -> None:
+        """Prepare its folder for its first start."""
         users = [f"--add-scram={kind}=[name={USER},password={PASSWORD}]" for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
-        options = ["--standalone", "-t", str(uuid.uuid4()), "-c", str(self._properties), *users]
+        cluster = ["-t", self._quorum.cluster] if self._quorum else ["-t", str(uuid.uuid4()), "--standalone"]
+        options = [*cluster, "-c", str(self._properties), *users]
         command = [*self._java, "kafka.tools.StorageTool", "format", *options]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -176,6 +200,13 @@ class Broker:
         """End it; nothing of it is left."""
         self.process.kill()
         self._keeper.close()
+
+
+def _members(quorum: Quorum | None, ports: Mapping[str, int]) -> dict[str, str]:
+    if quorum is None:
+        return {"controller.quorum.bootstrap.servers": f"127.0.0.1:{ports['CONTROLLER']}"}
+    voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in quorum.ports.items())
+    return {"node.id": str(quorum.node), "controller.quorum.voters": voters}
 
 
 def _sasl(ports: Collection[str]) -> dict[str, str]:
