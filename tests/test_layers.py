@@ -25,7 +25,7 @@ LAYERS = re.findall(
     source.drivers source.plan source.loop source.callbacks source.connection source.facts source.local source.rights
     source.arguments source.unknown source.decode source.register source.line source.confirm source.lifecycle
     source.normalise source.listed source.path source.resync source.listing source.relist source.metadata source.stats
-    source.sampler source.fallback source.probe source.host source.roster source.workload
+    source.sampler source.fallback source.probe source.standing source.host source.roster source.workload
     replay source.recorded schema asyncapi
     service
     serve

@@ -55,19 +55,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     until: str = ""
 
 
-_EVERY_GROUP = (
-    "state",
-    "cpu",
-    "balloon",
-    "vcpu",
-    "interface",
-    "block",
-    "perf",
-    "iothread",
-    "memory",
-    "dirtyrate",
-    "vm",
-)
+_FIVE_GROUPS = ("state", "vcpu", "interface", "balloon", "block")
+_EVERY_GROUP = (*_FIVE_GROUPS, "cpu", "perf", "iothread", "memory", "dirtyrate", "vm")
 _EVERY_CALL = ("info", "CPUStats", "memoryStats", "vcpus", "blockStats", "interfaceStats")
 
 _NO_CPU_TIME = {"cpu.time": "always 0"}
@@ -89,7 +78,7 @@ DRIVERS = (
         type="xen",
         schemes=("xen",),
         events=Events.COMPLETE,
-        calls=("info", "CPUStats", "memoryStats", "vcpus", "blockStats", "interfaceStats"),
+        calls=_EVERY_CALL,
         wrong={"balloon.available": "the most the domain may have, not what the guest sees"},
         families=True,
         since="0.9.0",
@@ -120,7 +109,7 @@ DRIVERS = (
         type="vz",
         schemes=("vz", "parallels"),
         events=Events.COMPLETE,
-        bulk=("state", "vcpu", "interface", "balloon", "block"),
+        bulk=_FIVE_GROUPS,
         calls=("info", "memoryStats", "vcpus", "blockStats", "interfaceStats"),
         families=True,
         since="1.2.10",
@@ -216,9 +205,6 @@ DRIVERS = (
         type="xenapi",
         schemes=("xenapi",),
         events=Events.NONE,
-        calls=("info",),
-        poll_seconds=15.0,
-        new_ids=False,
         since="0.8.0",
         until="5.8.0",
     ),
@@ -227,8 +213,6 @@ DRIVERS = (
         type="uml",
         schemes=("uml",),
         events=Events.COMPLETE,
-        calls=("info",),
-        families=True,
         since="0.5.0",
         until="5.0.0",
     ),

@@ -7,11 +7,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import libvirt
-import msgspec
 import structlog
 
 from vmwatch.errors import HostError
-from vmwatch.events import Event, EventsDropped, HostConnected, HostDisconnected, Origin
+from vmwatch.events import Event, EventsDropped, HostConnected, Origin
 from vmwatch.pipeline import HostStatus, Publish
 from vmwatch.sample import HostSample
 from vmwatch.settings import HostSettings, MetadataLabel, ShowSettings, StatsSettings
@@ -30,6 +29,7 @@ from vmwatch.source.register import FAMILIES, Family, register
 from vmwatch.source.relist import Relisting
 from vmwatch.source.resync import stops_by_reboot
 from vmwatch.source.sampler import Sampler
+from vmwatch.source.standing import Standing
 from vmwatch.state import KnownState
 from vmwatch.stream import now
 
@@ -75,8 +75,7 @@ class Host:
             metadata=metadata,
             per_domain=self._fallback.complete,
         )
-        self._up = False
-        self._status = HostStatus(host=self.name, uri=self.uri, up=False, since=now(), reason="not tried yet")
+        self._standing = Standing(self.name, self.uri)
 
     def connect(self) -> libvirt.virConnect:
         """Open one more connection to this host; blocks; HostError."""
@@ -89,15 +88,15 @@ class Host:
         """Say how it stands with the connection that events come by."""
         figures = {
             "vmwatch_host_connections_total": self._line.opened,
-            "vmwatch_host_callbacks_waiting": len(self._mailbox) if self._up else 0,
+            "vmwatch_host_callbacks_waiting": len(self._mailbox) if self._standing.up else 0,
             "vmwatch_host_connections_retired": len(retired) // 2,
             **self._sampler.figures(),
         }
-        return msgspec.structs.replace(self._status, figures=figures)
+        return self._standing.status(figures)
 
     async def sample(self, deadline: float) -> HostSample | None:
         """Measure what can be measured by *deadline*; None while the host is away."""
-        if not self._up:
+        if not self._standing.up:
             return None
         if self._driver.look in (Look.ANEW, Look.ANEW_AND_HELD):
             self._sampler.renew()
@@ -142,6 +141,7 @@ class Host:
         try:
             return register(connection, family, self.name, self.uri, put)
         except libvirt.libvirtError as error:
+            connection.close()
             raise host_error(error) from error
 
     def _family_line(self, family: Family, uri: str) -> Line:
@@ -158,7 +158,7 @@ class Host:
         said: set[str] = set()
 
         def lost(error: HostError) -> None:
-            if self._up and error.reason not in said:
+            if self._standing.up and error.reason not in said:
                 said.add(error.reason)
                 log.info("no events of this family for now", host=self.name, family=family.name, reason=error.reason)
 
@@ -205,9 +205,7 @@ class Host:
     async def _learn_version(self, line: OpenLine) -> None:
         """Ask for the hypervisor's version, last of all: libvirt may have to run the hypervisor to tell."""
         with suppress(HostError):
-            version = await line.call(lambda connection: version_text(connection.getVersion()))
-            versions = {**self._status.versions, "hypervisor": version}
-            self._status = msgspec.structs.replace(self._status, versions=versions)
+            self._standing.learned(await line.call(lambda connection: version_text(connection.getVersion())))
 
     def _received(self, item: Any) -> None:
         if isinstance(item, HostConnected):
@@ -229,18 +227,8 @@ class Host:
         )
 
     def _connected(self, event: HostConnected) -> None:
-        self._up = True
-        versions = {"driver": event.driver, "libvirt": event.libvirt_version}
-        self._status = HostStatus(
-            host=self.name,
-            uri=self.uri,
-            up=True,
-            since=event.time,
-            versions={name: text for name, text in versions.items() if text},
-        )
-        log.info("host connected", host=self.name, uri=self.uri, **self._status.versions)
-        stops = stops_by_reboot(self._known, event)
-        for told in (event, *stops):
+        self._standing.connected(event)
+        for told in (event, *stops_by_reboot(self._known, event)):
             self._publish(told)
 
     def _overflowed(self, count: int) -> None:
@@ -259,24 +247,6 @@ class Host:
 
     def _lost(self, error: HostError) -> None:
         self._mailbox.take_all()  # what libvirt said before it went is told before that
-        changed = self._up or self._status.reason != error.reason
-        self._up = False
-        since = now() if self._status.up else self._status.since
-        self._status = HostStatus(
-            host=self.name, uri=self.uri, up=False, since=since, reason=error.reason, cure=error.cure
-        )
-        if changed:
-            log.warning("host away", host=self.name, uri=self.uri, reason=error.reason, cure=error.cure)
-        known = self._known.hosts.get(self.name)
-        if known is None or known.connected is not False:
-            self._publish(self._disconnected(error))
-
-    def _disconnected(self, error: HostError) -> Event:
-        return HostDisconnected(
-            time=now(),
-            host=self.name,
-            uri=self.uri,
-            origin=Origin.VMWATCH,
-            reason=error.reason,
-            cure=error.cure or None,
-        )
+        disconnected = self._standing.lost(error, self._known)
+        if disconnected is not None:
+            self._publish(disconnected)
