@@ -66,11 +66,11 @@ def state_series(status: HostStatus, domains: Sequence[KnownDomain], static: str
     for chunk in _chunks(domains):
         some = list({one.name: one for one in chunk if one.exists and one.name not in names}.values())
         names.update(one.name for one in some)
+        for one in some:  # before anything is yielded: a domain may go between two pieces
+            numbers[one.state] += 1
         yield from _states(some if status.up else [], some, labels, naming)
         if status.up:
             yield from _times(some, labels, naming)
-        for one in some:
-            numbers[one.state] += 1
     if status.up:
         yield from _host_series(status.host, numbers, static, naming)
 
