@@ -27,8 +27,12 @@ def rfc3339(time: int) -> str:
 def parse_rfc3339(text: str) -> Time:
     """Return the time that *text* says; ValueError where it is not as `rfc3339` writes it."""
     whole, _, fraction = text.removesuffix("Z").partition(".")
-    seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
-    return Time(seconds * 1_000_000_000 + int(fraction.ljust(9, "0")))
+    return Time(_seconds(whole) * 1_000_000_000 + int(fraction.ljust(9, "0")))
+
+
+@lru_cache(maxsize=64)
+def _seconds(whole: str) -> int:
+    return int(datetime.fromisoformat(whole + "+00:00").timestamp())
 
 
 def encode_time(value: Any) -> str:

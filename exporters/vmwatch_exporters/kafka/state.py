@@ -83,7 +83,7 @@ class States:
     def after(self, batch: Sequence[Event]) -> Iterator[Record]:
         """Yield the states of all domains that *batch* is about, on all hosts that have them."""
         if self._topic:
-            yield from map(self._record, dict.fromkeys(_touched(batch, self._watch.known())))
+            yield from map(self._record, _touched(batch, self._watch.known()))
 
     def _record(self, key: Key) -> Record:
         domain = _present(self._watch.known(), key)
@@ -131,12 +131,14 @@ def _present(known: KnownState, key: Key) -> KnownDomain | None:
     return domain if domain is not None and domain.exists else None
 
 
-def _touched(batch: Iterable[Event], known: KnownState) -> Iterator[Key]:
-    for event in batch:
-        if isinstance(event, DomainEvent) and not isinstance(event, DomainSampled):
-            yield event.host, event.domain.uuid
-            for host, _domain in known.everywhere(event.domain.uuid):
-                yield host, event.domain.uuid
+def _touched(batch: Iterable[Event], known: KnownState) -> Iterable[Key]:
+    about = {
+        (event.host, event.domain.uuid): None
+        for event in batch
+        if isinstance(event, DomainEvent) and not isinstance(event, DomainSampled)
+    }
+    elsewhere = {(host, uuid): None for _host, uuid in about for host, _domain in known.everywhere(uuid)}
+    return about | elsewhere
 
 
 def _says(stored: bytes | None, value: DomainState) -> bool:
