@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.bench import hosts, large, latency, memory, scrape, startup, throughput
+from tests.bench import hosts, kafka, large, latency, memory, scrape, startup, throughput
 from tests.bench.report import Figure, keep, table
 
 PARTS: dict[str, Callable[[], Sequence[Figure]]] = {
     "startup": startup.measure,
     "latency": latency.measure,
     "throughput": throughput.measure,
+    "kafka": kafka.measure,
     "memory": memory.measure,
     "scrape": scrape.measure,
     "large": large.measure,
