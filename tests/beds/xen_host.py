@@ -55,12 +55,20 @@ def _build(place: Path) -> None:
     new = place.with_suffix(".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    command = ["nice", "unshare", "--mount", str(SOURCE / "build.sh"), str(new)]
+    try:
+        _run_build(new)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    new.rename(place)
+
+
+def _run_build(folder: Path) -> None:
+    namespace = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]  # all of it ends with what is ended here
+    command = ["nice", *namespace, str(SOURCE / "build.sh"), str(folder)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
     if answer.returncode:
-        shutil.rmtree(new, ignore_errors=True)
         raise NotInstalledError(f"a Xen host cannot be built here: {answer.stderr.strip()[-500:]}")
-    new.rename(place)
 
 
 class XenHost:

@@ -16,7 +16,7 @@ from vmwatch.source.drivers import driver_of_type
 from vmwatch.source.line import Patience
 from vmwatch.source.loop import start_event_loop
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]  # the first one may build the simulator
 
 
 @pytest.fixture(params=["esx", "vcenter"])

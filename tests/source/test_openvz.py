@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tests.beds.openvz import Containers
 from tests.beds.program import NotInstalledError, Program
 
 pytestmark = pytest.mark.real
+
+PATIENCE_SECONDS = 30.0
 
 CONFIGURATION = '[[libvirt]]\nuri = "openvz:///system"\nname = "vz"\npoll_interval = 0.1\n'
 
@@ -70,7 +73,10 @@ def told(containers: Containers, tmp_path: Path) -> Iterator[Iterator[dict[str, 
     program.start(stdout=subprocess.PIPE)
     output = program.process.stdout
     assert output is not None
+    impatience = threading.Timer(PATIENCE_SECONDS, program.process.terminate)  # then there is no next line
+    impatience.start()
     yield (json.loads(line) for line in output)
+    impatience.cancel()
     program.process.send_signal(signal.SIGTERM)
     program.stop()
     output.close()

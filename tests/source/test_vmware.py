@@ -65,19 +65,25 @@ async def test_a_vm_that_is_new_since_the_connection_was_opened_is_seen(bed: Des
     assert watched.told_of("new") == ["polling defined", "polling started", "polling stopped"]
 
 
-async def test_a_vm_that_was_started_again_is_sampled_as_running(bed: Desktop) -> None:
+async def test_samples_see_what_the_first_connection_does_not(bed: Desktop) -> None:
     async with watching(URIS[0], poll_interval=0.1) as watched:
         await watched.until_told("domain.discovered", 2)
-        now = asyncio.get_running_loop().time
-        await watched.host.sample(now() + 10)
-        for act, told in ((bed.stop, "domain.stopped"), (bed.start, "domain.started")):
-            act("mail")
-            await watched.until_told(told)
-        sample = await watched.host.sample(now() + 10)
-    assert sample is not None
-    assert {one.domain.name: one.state for one in sample.domains} == {"mail": State.RUNNING, "build": State.RUNNING}
-    names = {column.metric.name for one in sample.domains for row in one.rows for column in row.columns.columns}
-    assert "libvirt_domain_info_cpu_time_seconds_total" not in names
+
+        async def states() -> dict[str, State]:
+            sample = await watched.host.sample(asyncio.get_running_loop().time() + 10)
+            assert sample is not None
+            names = {column.metric.name for one in sample.domains for row in one.rows for column in row.columns.columns}
+            assert "libvirt_domain_info_maximum_memory_bytes" in names
+            assert "libvirt_domain_info_cpu_time_seconds_total" not in names
+            return {one.domain.name: one.state for one in sample.domains}
+
+        assert await states() == dict.fromkeys(["mail", "build"], State.RUNNING)
+        bed.stop("mail")
+        assert (await states())["build"] is State.RUNNING
+        bed.start("mail")
+        bed.add("new")
+        bed.start("new")
+        assert await states() == dict.fromkeys(["mail", "build", "new"], State.RUNNING)
 
 
 def test_the_driver_calls_itself_as_its_row_says(bed: Desktop) -> None:

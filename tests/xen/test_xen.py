@@ -18,6 +18,7 @@ from vmwatch.source.loop import start_event_loop
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.timeout(1800),  # the first one builds the host
     pytest.mark.skipif("VMWATCH_TEST_XEN" not in os.environ, reason="takes minutes: make test-xen"),
 ]
 

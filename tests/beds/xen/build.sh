@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make in FOLDER what boots as a Xen host with libvirt: xen, kernel, initrd and disk.img; needs root and debootstrap.
 #
-#   unshare --mount tests/beds/xen/build.sh FOLDER
+#   unshare --mount --pid --fork tests/beds/xen/build.sh FOLDER
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$1
