@@ -135,6 +135,7 @@ class FakeWatch:
         self.counted: dict[tuple[str, str], int] = {}
         self.told_events: list[Event] = []
         self.refusals: list[tuple[Event, str]] = []
+        self.unconcerning: set[tuple[str, str]] = set()
         self.mounted: dict[str, Handler] = {}
         self.labels: Mapping[str, str] = {}
         self.followed = asyncio.Event()
@@ -191,6 +192,9 @@ class FakeWatch:
 
     def refused(self, _exporter: Exporter, event: Event, reason: str) -> None:
         self.refusals.append((event, reason))
+
+    def concerns(self, _exporter: Exporter, host: str, domain: Domain) -> bool:
+        return (host, domain.name) not in self.unconcerning
 
     def mount(self, path: str, handler: Handler) -> None:
         self.mounted[path] = handler

@@ -2,9 +2,11 @@
 
 import pytest
 
-from tests.fakes import started
+from tests.fakes import Collect, started
 from vmwatch.choose import chooser
 from vmwatch.events import HostConnected, Origin, Time
+from vmwatch.service import concerned_by
+from vmwatch.settings import ExporterSettings, Globs
 
 WEB = started(host="node-1", name="web-1")
 HOST = HostConnected(time=Time(0), host="node-1", origin=Origin.VMWATCH)
@@ -26,3 +28,23 @@ HOST = HostConnected(time=Time(0), host="node-1", origin=Origin.VMWATCH)
 )
 def test_one_glob_of_each_kind_has_to_match(globs: dict[str, list[str]], web: bool, host: bool) -> None:
     assert (chooser(**globs)(WEB), chooser(**globs)(HOST)) == (web, host)
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "concerned"),
+    [
+        (Globs(), Globs(), True),
+        (Globs(type=("domain.stopped",)), Globs(type=("domain.started",)), True),
+        (Globs(host=("node-2",)), Globs(), False),
+        (Globs(domain=("web-*",)), Globs(host=("node-2",)), True),
+        (Globs(domain=("db-*",)), Globs(), False),
+        (Globs(), Globs(domain=(WEB.domain.uuid,)), False),
+        (Globs(), Globs(host=("node-1",), domain=("db-*",)), True),
+        (Globs(), Globs(type=("domain.started",), domain=("web-1",)), True),
+    ],
+)
+def test_a_domain_concerns_an_exporter_that_may_get_events_of_it(
+    include: Globs, exclude: Globs, concerned: bool
+) -> None:
+    settings = ExporterSettings("some", "some", Collect(), include=include, exclude=exclude)
+    assert concerned_by(settings)("node-1", WEB.domain) is concerned

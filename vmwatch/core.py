@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 import structlog
 
 from vmwatch.delivery import Delivery
-from vmwatch.events import Event
+from vmwatch.events import Domain, Event
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
 from vmwatch.pipeline import Batches, Exporter, ExporterStatus, Handler, HostStatus, JournalStatus, Sources
@@ -98,6 +98,10 @@ class Core:
         for supervised in self._exporters:
             if supervised.exporter is exporter:
                 supervised.refused(event, reason)
+
+    def concerns(self, exporter: Exporter, host: str, domain: Domain) -> bool:
+        """Say whether *domain* on *host* is among what *exporter* is told about."""
+        return any(one.exporter is exporter and one.concerns(host, domain) for one in self._exporters)
 
     def mount(self, path: str, handler: Handler) -> None:
         """Serve *path* on the one web server."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
-from vmwatch.events import Event, Time
+from vmwatch.events import Domain, Event, Time
 from vmwatch.sample import HostSample
 from vmwatch.state import DomainCounters, KnownState
 
@@ -163,6 +163,9 @@ class Watch(Protocol):
 
     def refused(self, exporter: Exporter, event: Event, reason: str) -> None:
         """Take *exporter*'s word that its target refuses *event* for good: log and count it; the next one's turn."""
+
+    def concerns(self, exporter: Exporter, host: str, domain: Domain) -> bool:
+        """Say whether a *domain* on *host* is *exporter*'s business, by the globs that choose its events."""
 
     def mount(self, path: str, handler: Handler) -> None:
         """Serve *path* on the one web server."""

@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
-from vmwatch.choose import chooser
+from vmwatch.choose import chooser, domain_chooser
 from vmwatch.core import Core
 from vmwatch.delivery import Delivery, DurableDelivery
 from vmwatch.directory import lock_directory
-from vmwatch.events import DomainSampled, Event, EventsDropped, HostSampled, Origin
+from vmwatch.events import Domain, DomainSampled, Event, EventsDropped, HostSampled, Origin
 from vmwatch.fleet import Fleet
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
@@ -113,7 +113,9 @@ class Service:
         return directory / "journal.db"
 
     def _supervised(self, one: ExporterSettings) -> SupervisedExporter:
-        supervised = SupervisedExporter(one.name, one.exporter, host=own_host(), publish=self._stream.publish)
+        supervised = SupervisedExporter(
+            one.name, one.exporter, host=own_host(), publish=self._stream.publish, concerns=concerned_by(one)
+        )
         wanted = wanted_by(one)
 
         def lose(lost: Lost) -> None:
@@ -205,6 +207,18 @@ def wanted_by(one: ExporterSettings) -> Callable[[Event], bool]:
         return included(event) and not (excluded is not None and excluded(event))
 
     return wanted
+
+
+def concerned_by(one: ExporterSettings) -> Callable[[str, Domain], bool]:
+    """Return whether a domain on a host belongs to that exporter: some events of it do, whatever their types."""
+    included = domain_chooser(one.include.host, one.include.domain)
+    excluded = domain_chooser(one.exclude.host, one.exclude.domain)
+    whole = bool(one.exclude.host or one.exclude.domain) and not one.exclude.type
+
+    def concerned(host: str, domain: Domain) -> bool:
+        return included(host, domain) and not (whole and excluded(host, domain))
+
+    return concerned
 
 
 def _matched(globs: Globs) -> Callable[[Event], bool]:

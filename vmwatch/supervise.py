@@ -8,7 +8,7 @@ import structlog
 
 from vmwatch.delivery import Delivery
 from vmwatch.errors import VmwatchError
-from vmwatch.events import Event, ExporterFailed, ExporterRecovered, Origin, Time
+from vmwatch.events import Domain, Event, ExporterFailed, ExporterRecovered, Origin, Time
 from vmwatch.pipeline import Exporter, ExporterStatus, Publish, Watch
 from vmwatch.stream import now
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class SupervisedExporter:
-    """One exporter under its *name*, with the *delivery* it is fed by."""
+    """One exporter under its *name*, with the *delivery* it is fed by; *concerns* chooses domains for it."""
 
     def __init__(
         self,
@@ -28,10 +28,12 @@ class SupervisedExporter:
         *,
         host: str,
         publish: Publish,
+        concerns: Callable[[str, Domain], bool] = lambda _host, _domain: True,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.name = name
         self.exporter = exporter
+        self.concerns = concerns
         self.delivery: Delivery
         self._host = host
         self._publish = publish

@@ -21,6 +21,7 @@ from vmwatch.events import (
 )
 from vmwatch.fold import fold, note_listing
 from vmwatch.pipeline import HostStatus
+from vmwatch_exporters.kafka import Kafka
 from vmwatch_exporters.kafka.records import Record
 from vmwatch_exporters.kafka.state import DomainState, States
 
@@ -44,8 +45,9 @@ class Here(FakeWatch):
         fold(self.state, event)
         return event
 
-    def states(self) -> States:
-        return States("vmwatch.state", self)
+    def states(self, topic: str = "vmwatch.state") -> States:
+        kafka = Kafka(brokers=("kafka-1:9092",))
+        return States(topic, self, lambda host, domain: self.concerns(kafka, host, domain))
 
 
 def told(records: Iterable[Record]) -> dict[str, Any]:
@@ -99,6 +101,16 @@ def test_a_domain_that_has_gone_has_a_null_value() -> None:
     here = Here("host-a")
     batch = [here.happen(), here.happen(Stopped, detail="destroyed", state=State.UNDEFINED)]
     assert told(here.states().after(batch)) == {f"host-a/{UUID}": None}
+
+
+def test_a_domain_that_is_not_chosen_is_told_neither_at_the_start_nor_because_it_is_elsewhere_too() -> None:
+    here = Here("host-a", "host-b")
+    batch = [here.happen(host="host-a")]
+    here.happen(host="host-b", detail="migrated", state=State.PAUSED)
+    here.unconcerning = {("host-b", "web-1")}
+    states = here.states()
+    assert [*told(states.differing({}))] == [f"host-a/{UUID}"]
+    assert [*told(states.after(batch))] == [f"host-a/{UUID}"]
 
 
 def test_samples_and_events_about_no_domain_change_no_state() -> None:
@@ -187,7 +199,7 @@ def test_nothing_is_said_about_hosts_that_are_not_ours() -> None:
 
 def test_without_a_topic_there_is_nothing_to_say() -> None:
     here = Here("host-a")
-    states = States("", here)
+    states = here.states("")
     batch = [here.happen()]
     assert told(states.after(batch)) == {}
     assert told(states.differing({})) == {}

@@ -107,7 +107,7 @@ async def _or_dropped(kafka: "Kafka", producer: Producer, troubles: Troubles) ->
 
 async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch) -> States:
     """Make the topic of states say what is known; what is gone may have to wait."""
-    states = States(kafka.state_topic, watch)
+    states = States(kafka.state_topic, watch, partial(watch.concerns, kafka))
     if not kafka.state_topic:
         return states
     try:

@@ -4,7 +4,7 @@ States come from the one fold, which may be ahead of the batch in hand: a record
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -46,9 +46,13 @@ Key = tuple[str, str]
 
 
 class States:
-    """What has to be sent to *topic*, given what *watch* knows; nothing if *topic* is empty."""
+    """What has to be sent to *topic*, given what *watch* knows; nothing if *topic* is empty.
 
-    def __init__(self, topic: str, watch: Watch) -> None:
+    *concerns* says of a host and a domain whether they belong into the topic.
+    """
+
+    def __init__(self, topic: str, watch: Watch, concerns: Callable[[str, Domain], bool]) -> None:
+        self._concerns = concerns
         self._topic = topic
         self._watch = watch
         hosts = {status.host for status in watch.hosts()} | set(watch.known().hosts)
@@ -65,7 +69,11 @@ class States:
             self._unsettled[host][uuid] = value
         for host, stored_there in list(self._unsettled.items()):
             for uuid, domain in list(self._watch.known().domains.get(host, {}).items()):
-                if domain.exists and not _says(stored_there.get(uuid), self._value(host, domain)):
+                if (
+                    domain.exists
+                    and self._wanted(host, domain)
+                    and not _says(stored_there.get(uuid), self._value(host, domain))
+                ):
                     yield self._record((host, uuid))
 
     def unsettled(self) -> bool:
@@ -83,7 +91,14 @@ class States:
     def after(self, batch: Sequence[Event]) -> Iterator[Record]:
         """Yield the states of all domains that *batch* is about, on all hosts that have them."""
         if self._topic:
-            yield from map(self._record, _touched(batch, self._watch.known()))
+            known = self._watch.known()
+            for host, uuid in _touched(batch, known):
+                domain = known.domain(host, uuid)
+                if domain is None or self._wanted(host, domain):
+                    yield self._record((host, uuid))
+
+    def _wanted(self, host: str, domain: KnownDomain) -> bool:
+        return self._concerns(host, Domain(domain.uuid, domain.name, domain.id))
 
     def _record(self, key: Key) -> Record:
         domain = _present(self._watch.known(), key)
