@@ -72,12 +72,17 @@ def check_host(settings: HostSettings) -> HostFinding:
         found = probe(settings)
     except HostError as error:
         return HostFinding(name=settings.name, good=False, text=str(error), uri=uri, grant=grant_for(error))
+    return finding(settings, found)
+
+
+def finding(settings: HostSettings, found: Found) -> HostFinding:
+    """Return what it means that the host that *settings* name said what was *found*."""
     number = f"{found.domains} domain{'' if found.domains == 1 else 's'}"
     return HostFinding(
         name=settings.name,
         good=not found.missing_rights,
         text=f"{found.driver.name}, libvirt {found.libvirt_version}, {number}",
-        uri=uri,
+        uri=without_credentials(settings.uri),
         driver=found.driver.name,
         libvirt=found.libvirt_version,
         domains=found.domains,
