@@ -1,13 +1,24 @@
 """Shows what the proofs counted, also where they hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.beds.kafka import Broker
 from tests.e2e_kafka.proof import Counts
 
 COUNTED = "counted"
+
+
+@pytest.fixture
+def mortal_broker(broker: Broker) -> Iterator[Broker]:
+    """The shared broker, to be killed, stopped, paused: it is brought back afterwards."""
+    yield broker
+    if broker.process.running:
+        broker.resume()
+    else:
+        broker.start()
 
 
 @pytest.fixture

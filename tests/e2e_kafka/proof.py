@@ -87,9 +87,10 @@ def proven(vmwatch: Vmwatch, bootstrap: str, topic: str, *, without: Collection[
     """
     quiet(vmwatch)
     vmwatch.wait_for_metrics(nothing_waits, "all is delivered")
-    until(lambda: not _counted(vmwatch, bootstrap, topic, without).lost, "all that is committed is in the topic")
+    counts = until(lambda: _complete(vmwatch, bootstrap, topic, without), "all that is committed is in the topic")
     assert vmwatch.terminate() == 0
-    return _counted(vmwatch, bootstrap, topic, without)
+    assert counts.committed == len(_expected(vmwatch, without)), "more was committed afterwards"
+    return counts
 
 
 def quiet(vmwatch: Vmwatch) -> None:
@@ -98,9 +99,15 @@ def quiet(vmwatch: Vmwatch) -> None:
     vmwatch.program.process.send_signal(signal.SIGUSR1)
 
 
-def _counted(vmwatch: Vmwatch, bootstrap: str, topic: str, without: Collection[str]) -> Counts:
-    events = [event for event in committed(vmwatch) if event.id not in without]
-    return compare(events, read_all(bootstrap, topic))
+def _complete(vmwatch: Vmwatch, bootstrap: str, topic: str, without: Collection[str]) -> Counts | None:
+    events = _expected(vmwatch, without)  # first, as there may be more at any time
+    counts = compare(events, read_all(bootstrap, topic))
+    return None if counts.lost else counts
+
+
+def _expected(vmwatch: Vmwatch, without: Collection[str]) -> list[Event]:
+    gone = {*without}
+    return [event for event in committed(vmwatch) if event.id not in gone]
 
 
 def nothing_waits(page: Page) -> bool:

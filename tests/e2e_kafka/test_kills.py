@@ -15,15 +15,15 @@ Holds = Callable[[Counts], None]
 
 
 def test_a_broker_that_is_killed_ten_times_has_everything_in_the_end(
-    fresh_broker: Broker, tmp_path: Path, holds: Holds
+    mortal_broker: Broker, tmp_path: Path, holds: Holds
 ) -> None:
-    with fed(tmp_path, [fresh_broker.bootstrap], "killed", "--rate=200") as vmwatch:
+    with fed(tmp_path, [mortal_broker.bootstrap], "killed", "--rate=200") as vmwatch:
         for _ in range(KILLS):
             goes_on(vmwatch)
-            fresh_broker.kill()
-            fresh_broker.start()
+            mortal_broker.kill()
+            mortal_broker.start()
         goes_on(vmwatch)
-        holds(proven(vmwatch, fresh_broker.bootstrap, "killed"))
+        holds(proven(vmwatch, mortal_broker.bootstrap, "killed"))
 
 
 def test_a_vmwatch_that_is_killed_ten_times_has_told_everything_in_the_end(
@@ -38,13 +38,13 @@ def test_a_vmwatch_that_is_killed_ten_times_has_told_everything_in_the_end(
         holds(proven(vmwatch, broker.bootstrap, "survivor"))
 
 
-def test_both_killed_at_once_lose_nothing(fresh_broker: Broker, tmp_path: Path, holds: Holds) -> None:
-    with fed(tmp_path, [fresh_broker.bootstrap], "both", "--rate=500") as vmwatch:
-        for _ in range(3):
+def test_both_killed_at_once_lose_nothing(mortal_broker: Broker, tmp_path: Path, holds: Holds) -> None:
+    with fed(tmp_path, [mortal_broker.bootstrap], "both", "--rate=500") as vmwatch:
+        for _ in range(2):
             goes_on(vmwatch)
             vmwatch.kill()
-            fresh_broker.kill()
+            mortal_broker.kill()
             vmwatch.start()
-            fresh_broker.start()
+            mortal_broker.start()
         goes_on(vmwatch)
-        holds(proven(vmwatch, fresh_broker.bootstrap, "both"))
+        holds(proven(vmwatch, mortal_broker.bootstrap, "both"))

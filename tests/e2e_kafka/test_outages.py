@@ -25,12 +25,12 @@ def changes(vmwatch: Vmwatch) -> list[str]:
 
 
 def test_a_broker_that_is_stopped_with_events_waiting_costs_one_line_and_next_to_no_cpu(
-    fresh_broker: Broker, tmp_path: Path, holds: Holds, counted: Callable[[object], None]
+    mortal_broker: Broker, tmp_path: Path, holds: Holds, counted: Callable[[object], None]
 ) -> None:
-    bootstrap = fresh_broker.bootstrap
+    bootstrap = mortal_broker.bootstrap
     with fed(tmp_path, [bootstrap], "stopped", "--rate=500", delivery_timeout=1.0) as vmwatch:
         goes_on(vmwatch)
-        fresh_broker.stop()
+        mortal_broker.stop()
         quiet(vmwatch)
         waits_for_log(vmwatch, "exporter failed")
         began, before = time.monotonic(), cpu_seconds(vmwatch.program.pid)
@@ -39,41 +39,41 @@ def test_a_broker_that_is_stopped_with_events_waiting_costs_one_line_and_next_to
         counted(f"{share:.1%} of a core while the broker was stopped")
         assert share < MOST_OF_A_CORE
         assert changes(vmwatch) == ["exporter failed"]
-        fresh_broker.start()
+        mortal_broker.start()
         holds(proven(vmwatch, bootstrap, "stopped"))
         assert changes(vmwatch) == ["exporter failed", "exporter recovered"]
 
 
 def test_a_broker_that_is_frozen_for_longer_than_every_time_out_is_told_once(
-    fresh_broker: Broker, tmp_path: Path, holds: Holds
+    mortal_broker: Broker, tmp_path: Path, holds: Holds
 ) -> None:
-    with fed(tmp_path, [fresh_broker.bootstrap], "frozen", "--rate=500", delivery_timeout=1.0) as vmwatch:
+    with fed(tmp_path, [mortal_broker.bootstrap], "frozen", "--rate=500", delivery_timeout=1.0) as vmwatch:
         goes_on(vmwatch)
-        fresh_broker.pause()
+        mortal_broker.pause()
         waits_for_log(vmwatch, "exporter failed")
         failures = vmwatch.metrics().value("vmwatch_exporter_failures_total", exporter="kafka") or 0.0
         vmwatch.wait_for_metrics(
             lambda page: (page.value("vmwatch_exporter_failures_total", exporter="kafka") or 0.0) > failures,
             "it has tried again",
         )
-        fresh_broker.resume()
+        mortal_broker.resume()
         goes_on(vmwatch)
-        holds(proven(vmwatch, fresh_broker.bootstrap, "frozen"))
+        holds(proven(vmwatch, mortal_broker.bootstrap, "frozen"))
         assert changes(vmwatch) == ["exporter failed", "exporter recovered"]
 
 
 def test_a_mountain_of_events_is_delivered_though_vmwatch_is_killed_meanwhile(
-    fresh_broker: Broker, tmp_path: Path, holds: Holds
+    mortal_broker: Broker, tmp_path: Path, holds: Holds
 ) -> None:
     most = f"--most={WAITING}"
-    with fed(tmp_path, [fresh_broker.bootstrap], "mountain", "--rate=25000", most, delivery_timeout=2.0) as vmwatch:
+    with fed(tmp_path, [mortal_broker.bootstrap], "mountain", "--rate=25000", most, delivery_timeout=2.0) as vmwatch:
         goes_on(vmwatch)
-        fresh_broker.kill()
+        mortal_broker.kill()
         vmwatch.wait_for_metrics(
             lambda page: (page.value("vmwatch_journal_events") or 0.0) >= WAITING, "the journal has all events"
         )
-        fresh_broker.start()
+        mortal_broker.start()
         goes_on(vmwatch, 5000)
         vmwatch.kill()
         vmwatch.start()
-        holds(proven(vmwatch, fresh_broker.bootstrap, "mountain"))
+        holds(proven(vmwatch, mortal_broker.bootstrap, "mountain"))
