@@ -76,8 +76,11 @@ def by_domain(connection: libvirt.virConnect) -> list[Listed]:
     for domain in connection.listAllDomains(0):
         known = None if transient is None else domain.UUIDString() not in transient
         state = _state(domain)
-        if state is not None:
-            domains.append(_listed(domain, *state, persistent=known))
+        if state is None:
+            continue
+        if known is False and state[0] == libvirt.VIR_DOMAIN_SHUTOFF:
+            state = libvirt.VIR_DOMAIN_NOSTATE, 0  # a transient one is never off: Xen takes seconds to start it
+        domains.append(_listed(domain, *state, persistent=known))
     return domains
 
 
