@@ -119,7 +119,7 @@ async def test_a_client_has_to_show_its_certificate_where_that_is_required(tmp_p
         ("tls_server_config: {cert_file: a}\n", "tls_server_config: expected cert_file and key_file"),
         (
             "tls_server_config: {cert_file: a, key_file: b, client_auth_type: RequireAnyClientCert}\n",
-            "tls_server_config: client_auth_type: not possible here; use RequireAndVerifyClientCert",
+            "tls_server_config.client_auth_type: not possible here; use RequireAndVerifyClientCert",
         ),
         (
             "tls_server_config: {cert_file: a, key_file: b, client_auth_type: RequireAndVerifyClientCert}\n",
