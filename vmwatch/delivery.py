@@ -15,7 +15,7 @@ import structlog
 from vmwatch.encode import decode
 from vmwatch.events import DomainSampled, Event, HostSampled, Time
 from vmwatch.journal import Journal
-from vmwatch.journal_file import Lost, Record
+from vmwatch.journal_file import Lost, Record, one_more
 
 MAX_BATCH = 1000
 BUFFER_EVENTS = 32_768  # three seconds of the stated rate: as long as a busy disk may take
@@ -74,7 +74,9 @@ class Delivery:
         if not self._wanted(event):
             return
         if len(self._buffer) >= self._size:
-            self._drop(self._buffer.popleft())
+            oldest = self._buffer.popleft()
+            self.dropped += 1
+            one_more(self._lost, oldest.host, oldest.sequence)
         self._buffer.append(event)
         self._something.set()
 
@@ -120,11 +122,6 @@ class Delivery:
         if not self._buffer and not self.closed.is_set():
             self._something.clear()
         return batch
-
-    def _drop(self, event: Event) -> None:
-        self.dropped += 1
-        known = self._lost.get(event.host) or Lost(event.host, 0, event.sequence, event.sequence)
-        self._lost[event.host] = Lost(event.host, known.count + 1, known.first_sequence, event.sequence)
 
 
 class DurableDelivery(Delivery):

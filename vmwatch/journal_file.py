@@ -54,6 +54,12 @@ class Lost(msgspec.Struct, frozen=True):
     last_sequence: int
 
 
+def one_more(lost: dict[str, Lost], host: str, sequence: int) -> None:
+    """Count in *lost*, host by host, one more event that somebody will not get."""
+    known = lost.get(host) or Lost(host, 0, sequence, sequence)
+    lost[host] = Lost(host, known.count + 1, known.first_sequence, sequence)
+
+
 class JournalFile:
     """The opened file at *path*, or a journal in memory where that is None; sqlite3.Error is left to the caller.
 

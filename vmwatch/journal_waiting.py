@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
-from vmwatch.journal_file import Lost, Record
+from vmwatch.journal_file import Lost, Record, one_more
 
 
 class Waiting:
@@ -23,12 +23,9 @@ class Waiting:
         self._records.append(record)
         self.size_bytes += len(record.body)
         while self.size_bytes > self._max_bytes and len(self._records) > 1:
-            self._lose(self._records.popleft())
-
-    def _lose(self, record: Record) -> None:
-        self.size_bytes -= len(record.body)
-        known = self._lost.get(record.host, Lost(record.host, 0, record.sequence, record.sequence))
-        self._lost[record.host] = Lost(record.host, known.count + 1, known.first_sequence, record.sequence)
+            oldest = self._records.popleft()
+            self.size_bytes -= len(oldest.body)
+            one_more(self._lost, oldest.host, oldest.sequence)
 
     def take(self) -> list[Record]:
         """Hand over all of them."""

@@ -1,13 +1,13 @@
 """What a connection says about its host, and what a URI says about a connection."""
 
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import libvirt
 
-from vmwatch.events import HostConnected, Origin, Time
+from vmwatch.events import HostConnected, Origin
 from vmwatch.source.drivers import driver_of_uri, version_text
+from vmwatch.stream import now
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -34,7 +34,7 @@ def connected_event(connection: libvirt.virConnect, host: str, uri: str, *, loca
     except libvirt.libvirtError:
         version = None
     return HostConnected(
-        time=Time(time.time_ns(), time.monotonic_ns()),
+        time=now(),
         host=host,
         uri=uri,
         origin=Origin.VMWATCH,

@@ -73,11 +73,6 @@ class OpenLine:
         except libvirt.libvirtError as error:
             raise host_error(error) from error
 
-    async def pause(self, seconds: float) -> bool:
-        """Wait *seconds*, or until the line is lost; return whether it still stands."""
-        await asyncio.wait({self.ended}, timeout=seconds)
-        return not self.ended.done()
-
 
 class Line:
     """Keeps one connection: *open* makes it (in a thread of its own), *watch* uses it until it is lost.

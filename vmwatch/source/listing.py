@@ -3,15 +3,14 @@
 What is called depends on the driver (`vmwatch.source.drivers.Look`).  libvirt.libvirtError means that the host fails.
 """
 
-import time
 from collections.abc import Callable, Iterable
 
 import libvirt
 
-from vmwatch.events import Time
 from vmwatch.source.connection import UNSUPPORTED
 from vmwatch.source.drivers import Look
 from vmwatch.source.listed import Listed, Listing
+from vmwatch.stream import now
 
 _STATES = (
     (libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING, libvirt.VIR_DOMAIN_RUNNING),
@@ -33,9 +32,9 @@ class Lister:
 
     def __call__(self, connection: libvirt.virConnect) -> Listing:
         """Return all domains and how each stands, by *connection*; one that vanishes meanwhile is not among them."""
-        began = _now()
+        began = now()
         domains = list(self._domains(connection))
-        return Listing(host=self._host_name, uri=self._uri, began=began, returned=_now(), domains=domains)
+        return Listing(host=self._host_name, uri=self._uri, began=began, returned=now(), domains=domains)
 
     def _domains(self, connection: libvirt.virConnect) -> Iterable[Listed]:
         if self._look is Look.BY_STATE:
@@ -128,7 +127,3 @@ def _listed(domain: libvirt.virDomain, state: int, reason: int, *, persistent: b
         reason=reason,
         persistent=persistent,
     )
-
-
-def _now() -> Time:
-    return Time(time.time_ns(), time.monotonic_ns())

@@ -4,17 +4,16 @@ Enumerated from the installed libvirt-python at run time: it has the ids of the 
 only the richer one is registered; an id that this libvirt or a daemon lacks is skipped, and said once.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import libvirt
 import structlog
 
-from vmwatch.events import Time
 from vmwatch.source.callbacks import POORER_TWINS, Callback
 from vmwatch.source.connection import UNSUPPORTED, Connection
 from vmwatch.source.decode import DOMAIN_READINGS, OBJECT_READINGS
+from vmwatch.stream import now
 
 Put = Callable[[Callback], None]
 
@@ -105,7 +104,7 @@ def _register(connection: Connection, family: Family, number: int, callback: Cal
 
 def _copier(family: str, name: str, host: str, uri: str, put: Put) -> Callable[..., None]:
     def copy(_connection: Any, thing: Any, *arguments: Any) -> None:
-        time_ = Time(time.time_ns(), time.monotonic_ns())
+        at = now()
         try:
             uuid, object_name, number = _identity(family, thing)
         except Exception as error:  # noqa: BLE001 - a name that is no text must not cost the event
@@ -120,7 +119,7 @@ def _copier(family: str, name: str, host: str, uri: str, put: Put) -> Callable[.
                 object_name=object_name,
                 object_id=number,
                 arguments=arguments[:-1],  # the last one is the opaque of the registration
-                time=time_,
+                time=at,
             )
         )
 
