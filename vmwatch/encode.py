@@ -18,6 +18,7 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+@lru_cache(maxsize=2048)
 def rfc3339(time: int) -> str:
     """Return *time* (nanoseconds since 1970) in RFC 3339: UTC, nine digits and Z."""
     seconds, nanoseconds = divmod(time, 1_000_000_000)

@@ -17,7 +17,7 @@ from vmwatch.choose import chooser, domain_chooser
 from vmwatch.core import Core
 from vmwatch.delivery import Delivery, DurableDelivery
 from vmwatch.directory import lock_directory
-from vmwatch.events import Domain, DomainSampled, Event, EventsDropped, HostSampled, Origin
+from vmwatch.events import SAMPLES, Domain, Event, EventsDropped, Origin
 from vmwatch.fleet import Fleet
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
@@ -198,13 +198,12 @@ class Service:
 def wanted_by(one: ExporterSettings) -> Callable[[Event], bool]:
     """Return whether an event belongs to that exporter: matched by `include` (if any), not by `exclude`."""
     samples = one.exporter.wants_samples
-    included = _matched(one.include)
-    excluded = _matched(one.exclude) if one.exclude != Globs() else None
+    included, excluded = _matched(one.include), _matched(one.exclude)
 
     def wanted(event: Event) -> bool:
-        if not samples and isinstance(event, DomainSampled | HostSampled):
+        if not samples and isinstance(event, SAMPLES):
             return False
-        return included(event) and not (excluded is not None and excluded(event))
+        return (included is None or included(event)) and (excluded is None or not excluded(event))
 
     return wanted
 
@@ -221,8 +220,8 @@ def concerned_by(one: ExporterSettings) -> Callable[[str, Domain], bool]:
     return concerned
 
 
-def _matched(globs: Globs) -> Callable[[Event], bool]:
-    return chooser(globs.type, globs.host, globs.domain)
+def _matched(globs: Globs) -> Callable[[Event], bool] | None:
+    return None if globs == Globs() else chooser(globs.type, globs.host, globs.domain)
 
 
 async def _cancelled(tasks: Sequence["asyncio.Task[Any]"], seconds: float) -> None:

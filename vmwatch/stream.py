@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from vmwatch.derive import derive
-from vmwatch.events import DomainSampled, Event, HostSampled, Time
+from vmwatch.events import SAMPLES, Event, Time
 from vmwatch.fold import fold
 from vmwatch.state import KnownState
 
@@ -57,7 +57,7 @@ class Stream:
 
     def publish(self, event: Event) -> None:
         """Tell *event*, then whatever it completes.  Samples are handed on as they are: they have no sequence."""
-        if isinstance(event, DomainSampled | HostSampled):
+        if isinstance(event, SAMPLES):
             self._hand_out(msgspec.structs.replace(event, labels=self._labels) if self._labels else event)
             return
         told = self._stamp(event)

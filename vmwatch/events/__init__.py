@@ -41,9 +41,13 @@ EVENT_CLASSES: dict[str, type[Event]] = {
 }
 """Every event class by its type."""
 
+SAMPLES = (DomainSampled, HostSampled)
+"""Samples, which have no sequence and are not in the journal."""  # a tuple, as each event is asked several times
+
 __all__ = [
     "ACTIVE_STATES",
     "EVENT_CLASSES",
+    "SAMPLES",
     "Cause",
     "Crashed",
     "Defined",

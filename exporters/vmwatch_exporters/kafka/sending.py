@@ -6,7 +6,7 @@ is sent with a new one, the refused batch record by record.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from itertools import islice
@@ -51,7 +51,7 @@ class Lane:
     def __init__(self, topic: str, partition: int) -> None:
         self.topic = topic
         self.partition = partition
-        self.records: deque[Record] = deque()
+        self.records: list[Record] = []
         self.under_way = 0
         self.alone = 0
         self.error: BaseException | None = None
@@ -59,8 +59,7 @@ class Lane:
 
     def done(self) -> None:
         """Let go of what was under way: it was acknowledged, or refused for good."""
-        for _ in range(self.under_way):
-            self.records.popleft()
+        del self.records[: self.under_way]
         self.alone = max(0, self.alone - self.under_way)
         self.under_way = 0
         self.renewed = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiokafka.errors import KafkaError
 
-from vmwatch.events import DomainSampled, Event, HostSampled
+from vmwatch.events import SAMPLES, Event
 from vmwatch.pipeline import Batches, Watch
 from vmwatch_exporters.kafka.connection import connection
 from vmwatch_exporters.kafka.faults import words
@@ -126,7 +126,7 @@ async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch) -> State
 
 
 def _record(kafka: "Kafka", event: Event) -> Record:
-    topic = kafka.samples_topic if isinstance(event, DomainSampled | HostSampled) else kafka.topic
+    topic = kafka.samples_topic if isinstance(event, SAMPLES) else kafka.topic
     return (structured_record if kafka.content_mode == "structured" else binary_record)(event, topic)
 
 
