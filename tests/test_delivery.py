@@ -115,6 +115,19 @@ async def test_durable_batches_come_from_the_journal_and_are_acknowledged_there(
         assert journal.acknowledged("kafka") == 3
 
 
+async def test_who_is_up_to_date_gets_what_is_committed_as_it_was_told(tmp_path: Path) -> None:
+    heard = Heard()
+    async with running(make(tmp_path / "journal.db")) as journal:
+        delivery = DurableDelivery(
+            everything, journal=journal, name="kafka", start=0, done=heard.done.append, lose=heard.lost.append
+        )
+        told = event(1)
+        journal.append(told)
+        (got,) = await anext(delivery)
+        assert got is told, "not read again from the file"
+        assert journal.position == 1
+
+
 async def test_what_a_durable_exporter_does_not_want_is_acknowledged_too(tmp_path: Path) -> None:
     heard = Heard()
     async with running(make(tmp_path / "journal.db")) as journal:

@@ -358,6 +358,7 @@ async def test_what_no_longer_fits_into_memory_while_the_disk_refuses_is_told(tm
     journal = make(tmp_path / "journal.db", max_waiting_bytes=3 * len(b"x") * 200)
     told: list[tuple[str | None, Lost]] = []
     journal.tell_lost = lambda exporter, lost: told.append((exporter, lost))
+    journal.listen(lambda: None)
     blocker = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     journal.append(event(1))
@@ -370,6 +371,7 @@ async def test_what_no_longer_fits_into_memory_while_the_disk_refuses_is_told(tm
     await blocked
     await journal.flush()
     kept = [one.sequence async for _position, one in journal.since(0)]
+    assert journal.recent(1, limit=1) is None, "what was lost is not handed out of memory"
     assert kept[0] == 1
     assert kept[-1] == 11
     (_exporter, lost) = told[0]

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from vmwatch.encode import decode
-from vmwatch.events import DomainSampled, Event, HostSampled, Time
+from vmwatch.events import SAMPLES, Event, Time
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost, Record, one_more
 
@@ -170,7 +170,7 @@ class DurableDelivery(Delivery):
 
     def put(self, event: Event) -> None:
         """Take a sample; everything else comes out of the journal."""
-        if isinstance(event, DomainSampled | HostSampled):
+        if isinstance(event, SAMPLES):
             super().put(event)
         elif self._waiting_since is None and self._wanted(event):
             self._waiting_since = event.time
@@ -189,16 +189,23 @@ class DurableDelivery(Delivery):
         if self._last:
             return ()
         self._last = self.closed.is_set()
-        records = await self._journal.read(self._read_to, limit=MAX_BATCH)
+        told = await self._read()
         samples = await super()._gather()
-        batch = [event for event in map(self._decode, records) if event is not None and self._wanted(event)]
-        if records:
-            self._read_to = records[-1].position
+        batch = [event for _position, event in told if event is not None and self._wanted(event)]
+        if told:
+            self._read_to = told[-1][0]
         if not batch and self._read_to > self._acknowledged:
             self._acknowledge()
         if self._journal.position > self._read_to:
             self._something.set()
         return [*batch, *samples]
+
+    async def _read(self) -> Sequence[tuple[int, Event | None]]:
+        recent = self._journal.recent(self._read_to, limit=MAX_BATCH)
+        if recent is not None:
+            return recent
+        records = await self._journal.read(self._read_to, limit=MAX_BATCH)
+        return [(record.position, self._decode(record)) for record in records]
 
     def _decode(self, record: Record) -> Event | None:
         try:

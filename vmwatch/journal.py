@@ -7,7 +7,7 @@ While the disk refuses, they wait in memory; what does not fit there is lost, an
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,11 +15,12 @@ import structlog
 
 from vmwatch.encode import decode, encode
 from vmwatch.errors import VmwatchError
-from vmwatch.events import DomainSampled, Event, HostSampled, Time
+from vmwatch.events import SAMPLES, Event, Time
 from vmwatch.journal_damage import is_damage, is_foreign, set_aside
 from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record
 from vmwatch.journal_prune import prune, together
-from vmwatch.journal_rows import everything, known_rows, restore, restore_counters
+from vmwatch.journal_rows import counter_rows, everything, known_rows, restore, restore_counters
+from vmwatch.journal_tail import Tail
 from vmwatch.journal_waiting import Waiting
 from vmwatch.pipeline import JournalStatus
 from vmwatch.state import DomainCounters, KnownState
@@ -50,7 +51,6 @@ class Journal:
         max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
         self.known = known
-        self.committed: dict[str, dict[str, DomainCounters]] = {}
         self.position = 0
         self._path = path
         self._max_bytes = max_bytes
@@ -59,7 +59,10 @@ class Journal:
         self._worker = Worker("journal")
         self._next_position = 1
         self._waiting = Waiting(max_waiting_bytes)
+        self._tail = Tail()
         self._known_rows: dict[KnownKey, bytes | None] = {}
+        self._counters: dict[str, dict[str, DomainCounters]] = {}
+        self._counter_rows: dict[KnownKey, bytes | None] = {}
         self._acknowledged: dict[str, int] = {}
         self._new_positions: dict[str, int] = {}
         self._trouble = ""
@@ -97,7 +100,7 @@ class Journal:
         except BaseException:
             file.close()
             raise
-        restore_counters(self.committed, rows)
+        self._counter_rows = counter_rows(rows)
         self._next_position = self.position + 1
         self._file = file
 
@@ -111,11 +114,15 @@ class Journal:
 
     def append(self, event: Event) -> None:
         """Take a told event; never blocks."""
-        if isinstance(event, DomainSampled | HostSampled):
+        if isinstance(event, SAMPLES):
             return
         body = encode(event)
-        self._waiting.put(Record(self._next_position, event.host, event.sequence, event.time, event.type, body))
+        record = Record(self._next_position, event.host, event.sequence, event.time, event.type, body)
         self._next_position += 1
+        if not self._waiting.put(record):
+            self._tail.clear()  # what is lost is never committed
+        elif self._listeners:
+            self._tail.put(record.position, event, len(body))
         self._something.set()
 
     async def run(self) -> None:
@@ -174,7 +181,7 @@ class Journal:
             log.warning("journal writable again", events=len(group))
             self._trouble = ""
         self._acknowledged |= positions
-        restore_counters(self.committed, rows)
+        self._counter_rows |= counter_rows(rows)
         if group:
             self.position = group[-1].position
         for lost in self._waiting.take_lost():
@@ -222,6 +229,7 @@ class Journal:
         gone: dict[tuple[str, str], Lost] = {}
         try:
             while (piece := await self._worker.call(lambda: next(pieces, None))) is not None:
+                self._tail.clear()  # what is told to have gone is not handed out any more
                 for exporter, lost in piece:
                     gone[exporter, lost.host] = together(gone.get((exporter, lost.host)), lost)
                 await self.flush()
@@ -252,6 +260,10 @@ class Journal:
         """Call *listener* after every commit."""
         self._listeners.append(listener)
 
+    def recent(self, after: int, *, limit: int) -> Sequence[tuple[int, Event]] | None:
+        """Return the first *limit* committed events after position *after*, with theirs; None: `read` has them."""
+        return self._tail.between(after, min(self.position, after + limit))
+
     async def read(self, after: int, *, limit: int = 1000, max_bytes: int = 1024 * 1024) -> list[Record]:
         """Return committed events after position *after*: at most *limit*, and (but for the first) *max_bytes*."""
         try:
@@ -268,6 +280,13 @@ class Journal:
             for record in records:
                 yield record.position, decode(record.body)
             position = records[-1].position
+
+    @property
+    def committed(self) -> Mapping[str, Mapping[str, DomainCounters]]:
+        """The event counters after the last commit, by host and name."""
+        rows, self._counter_rows = self._counter_rows, {}
+        restore_counters(self._counters, rows)  # only now: few look, and groups are many
+        return self._counters
 
     def status(self) -> JournalStatus:
         """Say how it stands."""

@@ -50,11 +50,14 @@ def restore(known: KnownState, rows: Mapping[KnownKey, bytes | None]) -> None:
     known.take_changes()
 
 
+def counter_rows(rows: Mapping[KnownKey, bytes | None]) -> dict[KnownKey, bytes | None]:
+    """Return those of *rows* that are of counters."""
+    return {key: body for key, body in rows.items() if key[0] == "counters"}
+
+
 def restore_counters(counters: dict[str, dict[str, DomainCounters]], rows: Mapping[KnownKey, bytes | None]) -> None:
-    """Bring *counters* to where *rows* say."""
-    for (kind, host, name), body in rows.items():
-        if kind != "counters":
-            continue
+    """Bring *counters* to where *rows* (of counters only) say."""
+    for (_kind, host, name), body in rows.items():
         if body is None:
             counters.get(host, {}).pop(name, None)
         else:

@@ -18,14 +18,17 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._records)
 
-    def put(self, record: Record) -> None:
-        """Add the newest *record*."""
+    def put(self, record: Record) -> bool:
+        """Add the newest *record*; False where older ones were lost for it."""
         self._records.append(record)
         self.size_bytes += len(record.body)
+        fits = True
         while self.size_bytes > self._max_bytes and len(self._records) > 1:
+            fits = False
             oldest = self._records.popleft()
             self.size_bytes -= len(oldest.body)
             one_more(self._lost, oldest.host, oldest.sequence)
+        return fits
 
     def take(self) -> list[Record]:
         """Hand over all of them."""
