@@ -20,7 +20,7 @@ test: ## Run all tests; ARGS="tests/traces -k panic" runs some
 	@$(python) -m pytest $(ARGS)
 
 test-xen: ## Run the tests on a real Xen host, which is built (by root, with debootstrap) and interpreted: minutes
-	@deploy/setup.sh test
+	@deploy/setup.sh xen
 	@VMWATCH_TEST_XEN=1 $(python) -m pytest tests/xen $(ARGS)
 
 check: ## Check format, lint and types

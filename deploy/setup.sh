@@ -4,6 +4,7 @@
 #   deploy/setup.sh run     what vmwatch needs to run from .venv
 #   deploy/setup.sh check   and the tools that check its code
 #   deploy/setup.sh test    and the daemons, guests and brokers that its tests start
+#   deploy/setup.sh xen     and what builds a Xen host
 #
 # System packages come from apt, as root or through sudo.  No service is started or enabled by their installation.
 set -euo pipefail
@@ -55,6 +56,7 @@ need_for_testing() {
     java_is_new_enough || need default-jre-headless "runs the tests' Kafka broker"
     has mvn || need maven "fetches that broker"
     has kcat || need kcat "reads from that broker as others would"
+    compgen -G "/usr/lib/*/faketime/libfaketime.so.1" >/dev/null || need faketime "gives vmwatch a wrong clock"
     has openssl || need openssl "makes certificates for brokers and web servers"
 }
 
@@ -123,17 +125,18 @@ fill_venv() { # fill_venv NAME PIP-ARGUMENTS: again whenever the checkout has mo
     printf '%s' "$wanted" | tee .venv/filled-run >".venv/filled-$name"
 }
 
-case "${1-}" in run | check | test) ;; *) fail "usage: deploy/setup.sh run|check|test" ;; esac
+case "${1-}" in run | check | test | xen) ;; *) fail "usage: deploy/setup.sh run|check|test|xen" ;; esac
 
 venv_works || { python=$(find_python); need_for_running; }
-[ "$1" != test ] || need_for_testing
+case "$1" in test | xen) need_for_testing ;; esac
+[ "$1" != xen ] || has debootstrap || need debootstrap "builds a Xen host"
 [ "${#packages[@]}" = 0 ] || install_packages
 venv_works || make_venv
 case "$1" in
     run) fill_venv run ;;
     *) fill_venv dev --group dev ;;
 esac
-if [ "$1" = test ] && [ -e /dev/kvm ] && ! [ -w /dev/kvm ]; then
+if [[ "$1" = test || "$1" = xen ]] && [ -e /dev/kvm ] && ! [ -w /dev/kvm ]; then
     say "/dev/kvm is closed to $(id -un), so the tests' guests run without it, slower." \
         "To use it: sudo usermod -aG kvm $(id -un), and log in again."
 fi

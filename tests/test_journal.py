@@ -15,7 +15,7 @@ from vmwatch.errors import VmwatchError
 from vmwatch.events import Domain, Event, Origin, Started, State, Time
 from vmwatch.journal import Journal
 from vmwatch.journal_file import UPGRADES, JournalFile, Lost, Record
-from vmwatch.journal_prune import PIECE_EVENTS, prune
+from vmwatch.journal_prune import PIECE_EVENTS, Ages, prune
 from vmwatch.state import KnownState
 
 SECOND = 1_000_000_000
@@ -290,9 +290,15 @@ def fill(path: Path) -> JournalFile:
 
 
 def pruned(
-    file: JournalFile, acknowledged: dict[str, int], *, max_bytes: int = 10**9, max_age: float = 10**12, now: float
+    file: JournalFile,
+    acknowledged: dict[str, int],
+    *,
+    max_bytes: int = 10**9,
+    max_age: float = 10**12,
+    last_old: int = 10**9,
+    now: float,
 ) -> list[tuple[str, Lost]]:
-    pieces = prune(file, acknowledged, max_bytes=max_bytes, max_age_seconds=max_age, now=now)
+    pieces = prune(file, acknowledged, max_bytes=max_bytes, max_age_seconds=max_age, last_old=last_old, now=now)
     return [gone for piece in pieces for gone in piece]
 
 
@@ -302,6 +308,21 @@ def test_what_is_too_old_goes_and_who_had_not_had_it_is_told(tmp_path: Path) -> 
     assert gone == [("slow", Lost("h", 100, 401, 500))]
     assert file.read(0, limit=1, max_bytes=10)[0].sequence == 501
     file.close()
+
+
+def test_what_cannot_be_old_stays_whatever_the_wall_clock_says(tmp_path: Path) -> None:
+    file = fill(tmp_path / "j")
+    assert pruned(file, {"slow": 0}, max_age=100, last_old=300, now=10**9) == [("slow", Lost("h", 300, 1, 300))]
+    assert file.events == 700
+    file.close()
+
+
+def test_events_of_this_run_can_be_old_only_when_it_has_lasted_so_long() -> None:
+    ages = Ages(1000, last=7)
+    assert [ages.last_old(position, now) for position, now in [(8, 5.0), (500, 900.0), (600, 1004.0)]] == [7, 7, 7]
+    assert ages.last_old(700, 1005.0) == 8
+    assert ages.last_old(800, 1900.0) == 500
+    assert ages.last_old(900, 9999.0) == 800
 
 
 def test_chatter_goes_before_anything_else(tmp_path: Path) -> None:
@@ -327,7 +348,7 @@ def test_then_the_oldest_go_until_the_rest_fits(tmp_path: Path) -> None:
 def test_events_are_committed_between_two_pieces_of_what_goes(tmp_path: Path) -> None:
     file = JournalFile(tmp_path / "j")
     file.commit([Record(n, "h", n, n, "domain.started", b"x") for n in range(1, 3 * PIECE_EVENTS)], {}, {})
-    pieces = prune(file, {}, max_bytes=10**9, max_age_seconds=1, now=10**9)
+    pieces = prune(file, {}, max_bytes=10**9, max_age_seconds=1, last_old=10**9, now=10**9)
     next(pieces)
     assert file.events == 2 * PIECE_EVENTS - 1
     file.commit([Record(9999, "h", 9999, 2 * 10**18, "domain.started", b"x")], {}, {})
@@ -337,6 +358,10 @@ def test_events_are_committed_between_two_pieces_of_what_goes(tmp_path: Path) ->
 
 
 async def test_what_went_before_an_exporter_had_it_is_told_once_for_each_host(tmp_path: Path) -> None:
+    earlier = make(tmp_path / "journal.db")
+    for number in range(1, 2 * PIECE_EVENTS + 1):
+        earlier.append(event(number))
+    await earlier.close()
     journal = make(tmp_path / "journal.db", max_age_seconds=1)
     told: list[tuple[str | None, Lost]] = []
     async with running(journal):
@@ -348,8 +373,6 @@ async def test_what_went_before_an_exporter_had_it_is_told_once_for_each_host(tm
 
         journal.tell_lost = tell
         journal.acknowledge("kafka", 0)
-        for number in range(1, 2 * PIECE_EVENTS + 1):
-            journal.append(event(number))
         await arrived.wait()
     assert told == [("kafka", Lost("h", 2 * PIECE_EVENTS, 1, 2 * PIECE_EVENTS))]
 

@@ -18,8 +18,8 @@ from vmwatch.errors import VmwatchError
 from vmwatch.events import SAMPLES, Event, Time
 from vmwatch.journal_damage import is_damage, is_foreign, set_aside
 from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record
-from vmwatch.journal_prune import prune, together
-from vmwatch.journal_rows import counter_rows, everything, known_rows, restore, restore_counters
+from vmwatch.journal_prune import Ages, prune, together
+from vmwatch.journal_rows import CommittedCounters, everything, known_rows, restore
 from vmwatch.journal_tail import Tail
 from vmwatch.journal_waiting import Waiting
 from vmwatch.pipeline import JournalStatus
@@ -56,13 +56,13 @@ class Journal:
         self._max_bytes = max_bytes
         self._max_age_seconds = max_age_seconds
         self._file: JournalFile
+        self._ages: Ages
         self._worker = Worker("journal")
         self._next_position = 1
         self._waiting = Waiting(max_waiting_bytes)
         self._tail = Tail()
         self._known_rows: dict[KnownKey, bytes | None] = {}
-        self._counters: dict[str, dict[str, DomainCounters]] = {}
-        self._counter_rows: dict[KnownKey, bytes | None] = {}
+        self._counters = CommittedCounters()
         self._acknowledged: dict[str, int] = {}
         self._new_positions: dict[str, int] = {}
         self._trouble = ""
@@ -100,8 +100,9 @@ class Journal:
         except BaseException:
             file.close()
             raise
-        self._counter_rows = counter_rows(rows)
+        self._counters.put(rows)
         self._next_position = self.position + 1
+        self._ages = Ages(self._max_age_seconds, self.position)
         self._file = file
 
     def _set_aside(self, reason: str) -> None:
@@ -181,7 +182,7 @@ class Journal:
             log.warning("journal writable again", events=len(group))
             self._trouble = ""
         self._acknowledged |= positions
-        self._counter_rows |= counter_rows(rows)
+        self._counters.put(rows)
         if group:
             self.position = group[-1].position
         for lost in self._waiting.take_lost():
@@ -225,7 +226,13 @@ class Journal:
         return True
 
     async def _prune(self) -> None:
-        pieces = prune(self._file, self._acknowledged, max_bytes=self._max_bytes, max_age_seconds=self._max_age_seconds)
+        pieces = prune(
+            self._file,
+            self._acknowledged,
+            max_bytes=self._max_bytes,
+            max_age_seconds=self._max_age_seconds,
+            last_old=self._ages.last_old(self.position, time.monotonic()),
+        )
         gone: dict[tuple[str, str], Lost] = {}
         try:
             while (piece := await self._worker.call(lambda: next(pieces, None))) is not None:
@@ -284,9 +291,7 @@ class Journal:
     @property
     def committed(self) -> Mapping[str, Mapping[str, DomainCounters]]:
         """The event counters after the last commit, by host and name."""
-        rows, self._counter_rows = self._counter_rows, {}
-        restore_counters(self._counters, rows)  # only now: few look, and groups are many
-        return self._counters
+        return self._counters.look()
 
     def status(self) -> JournalStatus:
         """Say how it stands."""

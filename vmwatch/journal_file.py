@@ -207,9 +207,14 @@ class JournalFile:
         # As a script: one step of it frees one page, and `execute` takes one step.
         self._database.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
 
-    def last_before(self, time: int, limit: int) -> int:
-        """Return the last position, of the *limit* oldest ones, before the first event at or after *time*; 0: none."""
-        oldest = self._database.execute("SELECT position, time FROM events ORDER BY position LIMIT ?", (limit,))
+    def last_before(self, time: int, up_to: int, limit: int) -> int:
+        """Return the last position before the first event at or after *time*; 0: none.
+
+        Of the *limit* oldest ones, and up to position *up_to*.
+        """
+        oldest = self._database.execute(
+            "SELECT position, time FROM events WHERE position <= ? ORDER BY position LIMIT ?", (up_to, limit)
+        )
         last = 0
         for position, at in oldest:
             if at >= time:

@@ -3,7 +3,9 @@
 Each piece is small, and between two of them groups are committed: removing must not make events wait.
 """
 
+import math
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 
 from vmwatch.journal_file import JournalFile, Lost
@@ -18,6 +20,7 @@ CHATTER = (
 """Types that go first when room is needed: they come in floods and each says little."""
 
 PIECE_EVENTS = 1000
+MARK_SHARE = 0.01  # so much later than their time may events go
 
 NotHad = list[tuple[str, Lost]]
 """Exporters, and what went before they had it."""
@@ -29,11 +32,15 @@ def prune(
     *,
     max_bytes: int,
     max_age_seconds: float,
+    last_old: int,
     now: float | None = None,
 ) -> Iterator[NotHad]:
-    """Remove what is too old or too much, chatter first, a piece for each turn; yield who had not had some of it."""
+    """Remove what is too old or too much, chatter first, a piece for each turn; yield who had not had some of it.
+
+    What comes after position *last_old* is not too old, whatever its time and the clock say.
+    """
     oldest = int(((time.time() if now is None else now) - max_age_seconds) * 1e9)
-    while last := file.last_before(oldest, PIECE_EVENTS):
+    while last := file.last_before(oldest, last_old, PIECE_EVENTS):
         yield _until(file, last, acknowledged)
     budget = int(max_bytes * 0.9)  # the rest is for the log and for what comes until the next look
     if file.used_bytes() <= budget:
@@ -51,6 +58,27 @@ def _until(file: JournalFile, last: int, acknowledged: Mapping[str, int]) -> Not
     lost = file.remove("position <= ?", (last,), acknowledged)
     file.give_back()
     return lost
+
+
+class Ages:
+    """Which events may be older than *max_age_seconds*, as far as the monotonic clock knows.
+
+    The wall clock may be set while vmwatch runs, a machine without a battery begins in the past: its first events are
+    not old for that.  Those up to position *last* were there before, and may be of any age.
+    """
+
+    def __init__(self, max_age_seconds: float, last: int) -> None:
+        self._max_age_seconds = max_age_seconds
+        self._marks = deque([(-math.inf, last)])
+
+    def last_old(self, last: int, now: float) -> int:
+        """Return the last position that may be so old *now* (monotonic, in seconds), when *last* is the newest."""
+        marks = self._marks
+        if now - marks[-1][0] >= self._max_age_seconds * MARK_SHARE:
+            marks.append((now, last))
+        while len(marks) > 1 and now - marks[1][0] >= self._max_age_seconds:
+            marks.popleft()
+        return marks[0][1]
 
 
 def together(one: Lost | None, other: Lost) -> Lost:

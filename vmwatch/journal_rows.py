@@ -50,18 +50,26 @@ def restore(known: KnownState, rows: Mapping[KnownKey, bytes | None]) -> None:
     known.take_changes()
 
 
-def counter_rows(rows: Mapping[KnownKey, bytes | None]) -> dict[KnownKey, bytes | None]:
-    """Return those of *rows* that are of counters."""
-    return {key: body for key, body in rows.items() if key[0] == "counters"}
+class CommittedCounters:
+    """The event counters as the last committed rows have them; read only when somebody looks, as groups are many."""
 
+    def __init__(self) -> None:
+        self._counters: dict[str, dict[str, DomainCounters]] = {}
+        self._unread: dict[KnownKey, bytes | None] = {}
 
-def restore_counters(counters: dict[str, dict[str, DomainCounters]], rows: Mapping[KnownKey, bytes | None]) -> None:
-    """Bring *counters* to where *rows* (of counters only) say."""
-    for (_kind, host, name), body in rows.items():
-        if body is None:
-            counters.get(host, {}).pop(name, None)
-        else:
-            counters.setdefault(host, {})[name] = _decoders["counters"].decode(body)
+    def put(self, rows: Mapping[KnownKey, bytes | None]) -> None:
+        """Take *rows* of what is known, which have been committed."""
+        self._unread |= {key: body for key, body in rows.items() if key[0] == "counters"}
+
+    def look(self) -> Mapping[str, Mapping[str, DomainCounters]]:
+        """Return the counters by host and name."""
+        unread, self._unread = self._unread, {}
+        for (_kind, host, name), body in unread.items():
+            if body is None:
+                self._counters.get(host, {}).pop(name, None)
+            else:
+                self._counters.setdefault(host, {})[name] = _decoders["counters"].decode(body)
+        return self._counters
 
 
 def _write(value: msgspec.Struct | None) -> bytes | None:

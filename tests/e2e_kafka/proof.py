@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,12 +39,21 @@ class Counts(NamedTuple):
         return not (self.lost or self.invented or self.altered_repeats or self.out_of_order)
 
 
-def fed(folder: Path, addresses: Sequence[str], topic: str, *arguments: str, labels: str = "", **keys: Any) -> Vmwatch:
+def fed(
+    folder: Path,
+    addresses: Sequence[str],
+    topic: str,
+    *arguments: str,
+    labels: str = "",
+    environment: Mapping[str, str] | None = None,
+    **keys: Any,
+) -> Vmwatch:
     """Return a vmwatch with made-up events for *topic*; *keys* are the exporter's, *arguments* the feeder's."""
     given = {"brokers": [*addresses], "topic": topic, "state_topic": f"{topic}.state", "partitions": 3} | keys
     lines = ["[[libvirt]]", 'uri = "test:///default"', labels, "[exporters.prometheus]", "[exporters.kafka]"]
     lines += [f"{key} = {json.dumps(value)}" for key, value in ({"create_topics": True} | given).items()]
-    return Vmwatch(folder, "run", *arguments, command=FEEDER, configuration="\n".join(lines))
+    text = "\n".join(lines)
+    return Vmwatch(folder, "run", *arguments, command=FEEDER, configuration=text, **(environment or {}))
 
 
 def committed(vmwatch: Vmwatch) -> list[Event]:

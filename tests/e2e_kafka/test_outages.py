@@ -14,8 +14,8 @@ from tests.e2e_kafka.proof import Counts, fed, goes_on, proven, quiet, told_in_l
 pytestmark = pytest.mark.real
 
 WAITING = 100_000
-OUTAGE_SECONDS = 4.0
-MOST_OF_A_CORE = 0.2  # a busy loop takes half a core and more; how much less is no matter of a loaded machine
+OUTAGE_SECONDS = 60.0
+MOST_OF_A_CORE = 0.05  # of its own time, which a loaded machine does not make more
 Holds = Callable[[Counts], None]
 
 
