@@ -125,8 +125,10 @@ def set_aside(directory: Path) -> int:
 async def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"this is no database, and never was one" * 100)
-    async with running(make(path)) as journal:
-        assert "set aside" in journal.damage
+    with capture_logs() as logs:
+        journal = make(path)
+    assert [line["event"] for line in logs] == ["journal damaged"]
+    async with running(journal):
         journal.append(event(1))
         await committed(journal, 1)
     assert set_aside(tmp_path) == 1

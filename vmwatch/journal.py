@@ -10,14 +10,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from vmwatch.encode import decode, encode
 from vmwatch.errors import VmwatchError
 from vmwatch.events import SAMPLES, Event, Time
-from vmwatch.journal_damage import is_damage, is_foreign, set_aside
+from vmwatch.journal_damage import is_damage
 from vmwatch.journal_file import JournalFile, KnownKey, Lost, Record
+from vmwatch.journal_mending import MendingFile
 from vmwatch.journal_prune import Ages, prune, together
 from vmwatch.journal_rows import CommittedCounters, everything, known_rows, restore
 from vmwatch.journal_tail import Tail
@@ -37,8 +37,7 @@ log = structlog.get_logger(__name__)
 class Journal:
     """The memory of *known* and of the events that led to it.
 
-    *tell_lost* is called with what was lost for want of room (exporter None) or went before an exporter had it;
-    *damage* says what was found and where it was put, after a damaged file was met.
+    *tell_lost* is called with what was lost for want of room (exporter None) or went before an exporter had it.
     """
 
     def __init__(
@@ -52,10 +51,9 @@ class Journal:
     ) -> None:
         self.known = known
         self.position = 0
-        self._path = path
+        self._place = MendingFile(path)
         self._max_bytes = max_bytes
         self._max_age_seconds = max_age_seconds
-        self._file: JournalFile
         self._ages: Ages
         self._worker = Worker("journal")
         self._next_position = 1
@@ -65,53 +63,25 @@ class Journal:
         self._counters = CommittedCounters()
         self._acknowledged: dict[str, int] = {}
         self._new_positions: dict[str, int] = {}
-        self._trouble = ""
-        self._damaged = False
         self._size_bytes = 0
         self._something = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
         self._writing = asyncio.Lock()
         self.tell_lost: Callable[[str | None, Lost], None] = lambda _exporter, _lost: None
-        self.damage = ""
 
     def open(self) -> None:
         """Open or make the file and load what was known; a damaged one is set aside.  Blocks; VmwatchError."""
-        try:
-            try:
-                self._load(self._new_file())
-            except (sqlite3.Error, msgspec.MsgspecError) as error:
-                if not (is_damage(error) or is_foreign(error)):
-                    raise
-                self._set_aside(str(error))
-                self._load(self._new_file())
-        except (sqlite3.Error, OSError) as error:
-            raise VmwatchError(f"{self._path}: cannot be opened: {error}") from error
-
-    def _new_file(self) -> JournalFile:
-        return JournalFile(self._path)
+        self._place.open(self._load)
 
     def _load(self, file: JournalFile) -> None:
-        try:
-            self._acknowledged = file.positions()
-            self.position = max(file.last_position(), *self._acknowledged.values(), 0)  # a new file begins after these
-            rows = dict(file.known())
-            restore(self.known, rows)
-            self._size_bytes = file.size_bytes()
-        except BaseException:
-            file.close()
-            raise
+        self._acknowledged = file.positions()
+        self.position = max(file.last_position(), *self._acknowledged.values(), 0)  # a new file begins after these
+        rows = dict(file.known())
+        restore(self.known, rows)
+        self._size_bytes = file.size_bytes()
         self._counters.put(rows)
         self._next_position = self.position + 1
         self._ages = Ages(self._max_age_seconds, self.position)
-        self._file = file
-
-    def _set_aside(self, reason: str) -> None:
-        assert self._path is not None  # noqa: S101 - a journal in memory cannot be damaged
-        if not self._path.exists():
-            return  # it has been
-        aside = set_aside(self._path)
-        self.damage = f"{reason}; set aside as {aside}"
-        log.error("journal damaged", reason=reason, set_aside=str(aside))
 
     def append(self, event: Event) -> None:
         """Take a told event; never blocks."""
@@ -149,8 +119,8 @@ class Journal:
             return await self._flush()
 
     async def _flush(self) -> bool:
-        self._note_removal()
-        if self._damaged and not await self._begin_anew():
+        self._place.note_removal()
+        if self._place.damaged and not await self._begin_anew():
             return False
         self._known_rows |= known_rows(self.known.take_changes())
         group, rows, positions = self._waiting.take(), self._known_rows, self._new_positions
@@ -170,17 +140,17 @@ class Journal:
         self, group: list[Record], rows: Mapping[KnownKey, bytes | None], positions: Mapping[str, int]
     ) -> None:
         def write() -> int:
-            self._file.commit(group, rows, positions)
-            return self._file.size_bytes()
+            self._place.file.commit(group, rows, positions)
+            return self._place.file.size_bytes()
 
         self._size_bytes = await self._worker.submit(write)
 
     def _written(
         self, group: list[Record], rows: Mapping[KnownKey, bytes | None], positions: Mapping[str, int]
     ) -> None:
-        if self._trouble:
+        if self._place.trouble:
             log.warning("journal writable again", events=len(group))
-            self._trouble = ""
+            self._place.trouble = ""
         self._acknowledged |= positions
         self._counters.put(rows)
         if group:
@@ -191,43 +161,25 @@ class Journal:
             listener()
 
     def _refused(self, error: sqlite3.Error | OSError) -> None:
-        if not self._trouble:
-            log.error("journal not writable", reason=str(error), path=str(self._path), waiting=len(self._waiting))
-        self._trouble = str(error)
-        self._note_damage(error)
-
-    def _note_damage(self, error: Exception) -> None:
-        if is_damage(error):
-            self._damaged = True
-            self._trouble = str(error)
-            self._something.set()
-
-    def _note_removal(self) -> None:
-        if self._path is not None and not self._damaged and not self._path.exists():
-            self._damaged, self._trouble = True, "the file has gone"
-            log.error("journal removed", path=str(self._path))
+        if not self._place.trouble:
+            log.error("journal not writable", reason=str(error), path=str(self._place.path), waiting=len(self._waiting))
+        self._place.note(error)
+        self._something.set()
 
     async def _begin_anew(self) -> bool:
         """Put a new file in the place of the damaged one; all that is known goes there with the next group."""
-
-        def begin() -> None:
-            self._file.close()
-            self._set_aside(self._trouble)
-            self._file = self._new_file()
-
         try:
-            await self._worker.call(begin)
+            await self._worker.call(self._place.begin_anew)
         except (sqlite3.Error, OSError, VmwatchError) as error:
             log.error("journal not begun anew", reason=str(error))
             return False
-        self._damaged = False
         self._known_rows = known_rows(everything(self.known))
         self._new_positions = self._acknowledged | self._new_positions
         return True
 
     async def _prune(self) -> None:
         pieces = prune(
-            self._file,
+            self._place.file,
             self._acknowledged,
             max_bytes=self._max_bytes,
             max_age_seconds=self._max_age_seconds,
@@ -247,7 +199,7 @@ class Journal:
 
     def oldest_beyond(self, position: int) -> Time | None:
         """Return the time of the first event after *position*; for the start: it blocks."""
-        records = self._file.read(position, limit=1, max_bytes=1)
+        records = self._place.file.read(position, limit=1, max_bytes=1)
         return Time(records[0].time) if records else None
 
     def acknowledged(self, exporter: str) -> int | None:
@@ -274,11 +226,12 @@ class Journal:
     async def read(self, after: int, *, limit: int = 1000, max_bytes: int = 1024 * 1024) -> list[Record]:
         """Return committed events after position *after*: at most *limit*, and (but for the first) *max_bytes*."""
         try:
-            return await self._worker.call(lambda: self._file.read(after, limit=limit, max_bytes=max_bytes))
+            return await self._worker.call(lambda: self._place.file.read(after, limit=limit, max_bytes=max_bytes))
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            self._note_damage(error)
+            self._place.note(error)
+            self._something.set()
             return []
 
     async def since(self, position: int) -> AsyncIterator[tuple[int, Event]]:
@@ -297,17 +250,17 @@ class Journal:
         """Say how it stands."""
         return JournalStatus(
             size_bytes=self._size_bytes,
-            events=self._file.events,
+            events=self._place.file.events,
             position=self.position,
             waiting=len(self._waiting),
             waiting_bytes=self._waiting.size_bytes,
-            writable=not self._trouble,
-            reason=self._trouble,
+            writable=not self._place.trouble,
+            reason=self._place.trouble,
         )
 
     async def close(self) -> None:
         """Write what waits, once, and close the file; what the disk refuses now is lost, and logged."""
         if not await self.flush():
-            log.error("journal closed with events unwritten", events=len(self._waiting), reason=self._trouble)
-        await self._worker.call(lambda: self._file.close())
+            log.error("journal closed with events unwritten", events=len(self._waiting), reason=self._place.trouble)
+        await self._worker.call(lambda: self._place.file.close())
         self._worker.end()
