@@ -134,8 +134,9 @@ class FakeWatch:
         self.sampled: list[tuple[float, Sequence[str]]] = []
         self.counted: dict[tuple[str, str], int] = {}
         self.told_events: list[Event] = []
-        self.refusals: list[tuple[Event, str]] = []
+        self.refusals: list[tuple[Event | None, str]] = []
         self.unconcerning: set[tuple[str, str]] = set()
+        self.unchosen: set[str] = set()
         self.mounted: dict[str, Handler] = {}
         self.labels: Mapping[str, str] = {}
         self.followed = asyncio.Event()
@@ -190,11 +191,14 @@ class FakeWatch:
         finally:
             self._followers.remove(delivery)
 
-    def refused(self, _exporter: Exporter, event: Event, reason: str) -> None:
+    def refused(self, _exporter: Exporter, event: Event | None, reason: str) -> None:
         self.refusals.append((event, reason))
 
     def concerns(self, _exporter: Exporter, host: str, domain: Domain) -> bool:
         return (host, domain.name) not in self.unconcerning
+
+    def chooses(self, _exporter: Exporter) -> Callable[[Event], bool]:
+        return lambda event: event.type not in self.unchosen
 
     def mount(self, path: str, handler: Handler) -> None:
         self.mounted[path] = handler

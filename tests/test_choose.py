@@ -5,8 +5,8 @@ import pytest
 from tests.fakes import Collect, started
 from vmwatch.choose import chooser
 from vmwatch.events import HostConnected, Origin, Time
-from vmwatch.service import concerned_by
 from vmwatch.settings import ExporterSettings, Globs
+from vmwatch.settings_choice import concerned_by
 
 WEB = started(host="node-1", name="web-1")
 HOST = HostConnected(time=Time(0), host="node-1", origin=Origin.VMWATCH)

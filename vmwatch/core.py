@@ -93,8 +93,8 @@ class Core:
         finally:
             self._stream.forget(delivery.put)
 
-    def refused(self, exporter: Exporter, event: Event, reason: str) -> None:
-        """Log and count an *event* that the target of *exporter* refuses for good."""
+    def refused(self, exporter: Exporter, event: Event | None, reason: str) -> None:
+        """Log and count an *event*, or something else, that the target of *exporter* refuses for good."""
         for supervised in self._exporters:
             if supervised.exporter is exporter:
                 supervised.refused(event, reason)
@@ -102,6 +102,10 @@ class Core:
     def concerns(self, exporter: Exporter, host: str, domain: Domain) -> bool:
         """Say whether *domain* on *host* is among what *exporter* is told about."""
         return any(one.exporter is exporter and one.concerns(host, domain) for one in self._exporters)
+
+    def chooses(self, exporter: Exporter) -> Callable[[Event], bool]:
+        """Return whether an event is one that *exporter* tells."""
+        return next(one.chooses for one in self._exporters if one.exporter is exporter)
 
     def mount(self, path: str, handler: Handler) -> None:
         """Serve *path* on the one web server."""

@@ -168,6 +168,12 @@ class DurableDelivery(Delivery):
         """Whether there is nothing more to come in this run; what is not acknowledged comes in the next."""
         return self.closed.is_set()
 
+    def again(self) -> Self:
+        """Return the iterator so that it gives the batch in hand once more, but for samples: they come at most once."""
+        if self._given:
+            self._batch = [event for event in self._batch if not isinstance(event, SAMPLES)]
+        return super().again()
+
     def put(self, event: Event) -> None:
         """Take a sample; everything else comes out of the journal."""
         if isinstance(event, SAMPLES):

@@ -128,6 +128,15 @@ class Tried(Protocol):
         """Say in a few words what was found; VmwatchError says what would fail."""
 
 
+@runtime_checkable
+class KeepsStates(Protocol):
+    """An exporter that may keep the states of domains: then it is given events of all types about its domains."""
+
+    @property
+    def keeps_states(self) -> bool:
+        """Say whether it does."""
+
+
 class Watch(Protocol):
     """What an exporter may ask for; read-only."""
 
@@ -161,11 +170,17 @@ class Watch(Protocol):
     def follow(self, wanted: Callable[[Event], bool]) -> AbstractContextManager[Batches]:
         """Give the *wanted* events from now on, out of memory, while the context lasts: for live pages."""
 
-    def refused(self, exporter: Exporter, event: Event, reason: str) -> None:
-        """Take *exporter*'s word that its target refuses *event* for good: log and count it; the next one's turn."""
+    def refused(self, exporter: Exporter, event: Event | None, reason: str) -> None:
+        """Take *exporter*'s word that its target refuses *event* for good: log and count it; the next one's turn.
+
+        None stands for what it made of something else; *reason* says what that is.
+        """
 
     def concerns(self, exporter: Exporter, host: str, domain: Domain) -> bool:
         """Say whether a *domain* on *host* is *exporter*'s business, by the globs that choose its events."""
+
+    def chooses(self, exporter: Exporter) -> Callable[[Event], bool]:
+        """Return whether an event is one that *exporter* tells, by all of its globs: who keeps states gets more."""
 
     def mount(self, path: str, handler: Handler) -> None:
         """Serve *path* on the one web server."""

@@ -13,18 +13,18 @@ from typing import Any
 
 import structlog
 
-from vmwatch.choose import chooser, domain_chooser
 from vmwatch.core import Core
 from vmwatch.delivery import Delivery, DurableDelivery
 from vmwatch.directory import lock_directory
-from vmwatch.events import SAMPLES, Domain, Event, EventsDropped, Origin
+from vmwatch.events import EventsDropped, Origin
 from vmwatch.fleet import Fleet
 from vmwatch.journal import Journal
 from vmwatch.journal_file import Lost
 from vmwatch.pipeline import Sources
 from vmwatch.sample import sample_events
 from vmwatch.sampling import Sampling
-from vmwatch.settings import ExporterSettings, Globs, Settings
+from vmwatch.settings import ExporterSettings, Settings
+from vmwatch.settings_choice import concerned_by, given_to, wanted_by
 from vmwatch.state import KnownState
 from vmwatch.stream import Stream, now
 from vmwatch.supervise import SupervisedExporter
@@ -114,9 +114,14 @@ class Service:
 
     def _supervised(self, one: ExporterSettings) -> SupervisedExporter:
         supervised = SupervisedExporter(
-            one.name, one.exporter, host=own_host(), publish=self._stream.publish, concerns=concerned_by(one)
+            one.name,
+            one.exporter,
+            host=own_host(),
+            publish=self._stream.publish,
+            concerns=concerned_by(one),
+            chooses=wanted_by(one),
         )
-        wanted = wanted_by(one)
+        given = given_to(one)
 
         def lose(lost: Lost) -> None:
             self._tell_lost(one.name, lost)
@@ -125,7 +130,7 @@ class Service:
             position = self._journal.acknowledged(one.name)
             start = position if position is not None else 0 if one.start == "earliest" else self._journal.position
             supervised.delivery = DurableDelivery(
-                wanted,
+                given,
                 journal=self._journal,
                 name=one.name,
                 start=start,
@@ -135,7 +140,7 @@ class Service:
                 linger=one.linger,
             )
         else:
-            supervised.delivery = Delivery(wanted, done=supervised.batch_done, lose=lose, linger=one.linger)
+            supervised.delivery = Delivery(given, done=supervised.batch_done, lose=lose, linger=one.linger)
         self._stream.listen(supervised.delivery.put)
         return supervised
 
@@ -193,35 +198,6 @@ class Service:
             closing.cancel()
         if self._lock is not None:
             os.close(self._lock)
-
-
-def wanted_by(one: ExporterSettings) -> Callable[[Event], bool]:
-    """Return whether an event belongs to that exporter: matched by `include` (if any), not by `exclude`."""
-    samples = one.exporter.wants_samples
-    included, excluded = _matched(one.include), _matched(one.exclude)
-
-    def wanted(event: Event) -> bool:
-        if not samples and isinstance(event, SAMPLES):
-            return False
-        return (included is None or included(event)) and (excluded is None or not excluded(event))
-
-    return wanted
-
-
-def concerned_by(one: ExporterSettings) -> Callable[[str, Domain], bool]:
-    """Return whether a domain on a host belongs to that exporter: some events of it do, whatever their types."""
-    included = domain_chooser(one.include.host, one.include.domain)
-    excluded = domain_chooser(one.exclude.host, one.exclude.domain)
-    whole = bool(one.exclude.host or one.exclude.domain) and not one.exclude.type
-
-    def concerned(host: str, domain: Domain) -> bool:
-        return included(host, domain) and not (whole and excluded(host, domain))
-
-    return concerned
-
-
-def _matched(globs: Globs) -> Callable[[Event], bool] | None:
-    return None if globs == Globs() else chooser(globs.type, globs.host, globs.domain)
 
 
 async def _cancelled(tasks: Sequence["asyncio.Task[Any]"], seconds: float) -> None:

@@ -19,7 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 class SupervisedExporter:
-    """One exporter under its *name*, with the *delivery* it is fed by; *concerns* chooses domains for it."""
+    """One exporter under its *name*, with the *delivery* it is fed by.
+
+    *concerns* chooses domains for it, *chooses* what it tells of what it is given.
+    """
 
     def __init__(
         self,
@@ -29,11 +32,13 @@ class SupervisedExporter:
         host: str,
         publish: Publish,
         concerns: Callable[[str, Domain], bool] = lambda _host, _domain: True,
+        chooses: Callable[[Event], bool] = lambda _event: True,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.name = name
         self.exporter = exporter
         self.concerns = concerns
+        self.chooses = chooses
         self.delivery: Delivery
         self._host = host
         self._publish = publish
@@ -90,9 +95,12 @@ class SupervisedExporter:
             ExporterRecovered(time=now(), host=self._host, origin=Origin.VMWATCH, exporter=self.name, seconds=seconds)
         )
 
-    def refused(self, event: Event, reason: str) -> None:
-        """Log and count an *event* that the exporter's target refuses for good."""
+    def refused(self, event: Event | None, reason: str) -> None:
+        """Log and count an *event*, or something else (None), that the exporter's target refuses for good."""
         self._refused += 1
+        if event is None:
+            log.error("record refused", exporter=self.name, reason=reason)
+            return
         log.error(
             "event refused", exporter=self.name, reason=reason, type=event.type, host=event.host, event_id=event.id
         )

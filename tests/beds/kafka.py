@@ -167,6 +167,14 @@ class Broker:
         """Create a topic, as `topics.create_topic` does."""
         create_topic(self.bootstrap, name, partitions=partitions, **settings)
 
+    def command(self, name: str, *arguments: str) -> str:
+        """Run one of Kafka's commands by the *name* of its class, such as `TopicCommand`; return what it says."""
+        words = [*self._java, f"org.apache.kafka.tools.{name}", *arguments]
+        done = subprocess.run(words, env=self._environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BedError(f"{name} {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
     def read_all(self, topic: str) -> list[Record]:
         """Return all that *topic* holds, as `topics.read_all` does."""
         return read_all(self.bootstrap, topic)

@@ -54,6 +54,7 @@ def test_whatever_the_clock_shows_all_is_delivered_once_and_in_order(
 ) -> None:
     clock = Clock(tmp_path / "clock")
     clock.set(CLOCKS[0])
+    broker.create_topic("clock", partitions=3)  # one that goes by our clock, as topics do that we have not made
     vmwatch = fed(tmp_path, [broker.bootstrap], "clock", "--rate=500", environment=clock.environment)
     with vmwatch:
         goes_on(vmwatch)

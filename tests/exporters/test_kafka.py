@@ -14,6 +14,8 @@ from tests.fakes import FakeWatch
 from vmwatch.encode import encode
 from vmwatch.errors import VmwatchError
 from vmwatch.events import Domain, DomainSampled, HostSampled, Origin, State, Time
+from vmwatch_exporters.kafka.faults import InvalidRecordError
+from vmwatch_exporters.kafka.producer import Producer
 
 pytestmark = pytest.mark.real
 
@@ -75,8 +77,18 @@ async def test_topics_are_made_with_the_right_clean_up(broker: Broker) -> None:
     async with kept_running(kafka) as run:
         run.put(event(1))
         await run.delivered()
-    assert await settings(broker, "made.events") >= {("cleanup.policy", "delete"), ("retention.ms", "3600000")}
-    assert await settings(broker, "made.state") >= {("cleanup.policy", "compact")}
+    clock = ("message.timestamp.type", "LogAppendTime")
+    assert await settings(broker, "made.events") >= {("cleanup.policy", "delete"), ("retention.ms", "3600000"), clock}
+    assert await settings(broker, "made.state") >= {("cleanup.policy", "compact"), clock}
+
+
+async def test_events_of_a_clock_that_is_behind_are_kept_as_long_as_others(broker: Broker) -> None:
+    behind = Time(1_000_000_000_000_000_000)
+    async with kept_running(exporter(broker.bootstrap, "behind", retention=3600.0)) as run:
+        run.put(event(1, time=behind))
+        await run.delivered()
+    (record,) = await read(broker, "behind.events")
+    assert record.timestamp_milliseconds > behind // 1_000_000, "which is what retention goes by"
 
 
 async def settings(broker: Broker, topic: str) -> set[tuple[str, str]]:
@@ -126,19 +138,33 @@ async def test_a_record_that_is_too_large_is_told_and_skipped(broker: Broker) ->
     assert run.told == []
 
 
-async def test_when_the_topic_takes_no_record_none_is_skipped(broker: Broker) -> None:
+async def test_when_many_in_a_row_are_too_large_each_is_told_and_the_queue_goes_on(broker: Broker) -> None:
     watch = FakeWatch()
-    await asyncio.to_thread(broker.create_topic, "none.events", max_message_bytes="100")
-    async with kept_running(exporter(broker.bootstrap, "none"), watch) as run:
-        run.put(*map(event, range(1, 101)))
-        assert await run.failed() == (
-            "topic none.events: all records are refused: larger than the topic's max.message.bytes"
-        )
-    assert watch.refusals == []
+    large = [event(number, labels={"padding": "x" * 20_000}) for number in range(21, 41)]
+    await asyncio.to_thread(broker.create_topic, "many.events", max_message_bytes="15000")
+    async with kept_running(exporter(broker.bootstrap, "many"), watch) as run:
+        run.put(*map(event, range(1, 21)), *large, *map(event, range(41, 61)))
+        await run.delivered()
+    assert [refused for refused, _reason in watch.refusals] == large
+    assert_holds(await read(broker, "many.events"), [one for one in run.events if one not in large])
+    assert run.told == []
+
+
+async def test_what_the_broker_calls_invalid_is_known_as_such(broker: Broker) -> None:
+    await asyncio.to_thread(broker.create_topic, "keys", cleanup_policy="compact")
+    producer = Producer(bootstrap_servers=broker.bootstrap)
+    await producer.start()
+    batch = producer.inner.create_batch()
+    batch.append(timestamp=1, key=None, value=b"", headers=[])
+    batch.close()
+    with pytest.raises(InvalidRecordError):
+        await (await producer.inner.send_batch(batch, "keys", partition=0))
+    await producer.drop()
 
 
 async def test_events_of_a_clock_that_is_far_ahead_are_sent_without_a_time(broker: Broker) -> None:
     ahead = Time(4_000_000_000_000_000_000)
+    await asyncio.to_thread(broker.create_topic, "ahead.events")
     async with kept_running(exporter(broker.bootstrap, "ahead")) as run:
         run.put(event(1), event(2, time=ahead), event(3))
         await run.delivered()

@@ -5,14 +5,16 @@ import ssl
 import pytest
 from aiokafka import errors
 
-from vmwatch_exporters.kafka.faults import Remedy, TokenError, line_words, remedy, words
+from vmwatch_exporters.kafka.faults import InvalidRecordError, Remedy, TokenError, line_words, remedy, words
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
         (errors.MessageSizeTooLargeError, Remedy.SKIP),
-        (errors.UnknownError, Remedy.SKIP),
+        (InvalidRecordError, Remedy.SKIP),
+        (errors.UnknownError, Remedy.WAIT),
+        (errors.UnsupportedForMessageFormatError, Remedy.WAIT),
         (errors.InvalidTimestampError, Remedy.UNTIME),
         (errors.OutOfOrderSequenceNumber, Remedy.RENEW),
         (errors.ProducerFenced, Remedy.RENEW),

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from tests.exporters.kafka_brokers import BATCH_RECORDS, Brokers, record, refusing, refusing_times, sequence
 from vmwatch.errors import VmwatchError
+from vmwatch_exporters.kafka.faults import InvalidRecordError
 from vmwatch_exporters.kafka.records import Record
-from vmwatch_exporters.kafka.sending import MAX_REFUSED_IN_A_ROW, NO_TIMESTAMP, SLICE
+from vmwatch_exporters.kafka.sending import NO_TIMESTAMP, SLICE
 
 RECORDS = [record(number, domain=number % 7) for number in range(1, 101)]
 
@@ -41,7 +42,7 @@ async def test_a_partition_has_one_batch_under_way_so_that_nothing_gets_ahead_of
     assert brokers.most_under_way == 1
 
 
-@pytest.mark.parametrize("error", [MessageSizeTooLargeError, UnknownError])
+@pytest.mark.parametrize("error", [MessageSizeTooLargeError, InvalidRecordError])
 async def test_refused_records_are_found_and_returned_and_all_others_stay_in_order(error: type[Exception]) -> None:
     refused = ["epoch-3", "epoch-4", "epoch-57"]
     brokers = Brokers(refusing(error, *refused), partitions=1)
@@ -69,23 +70,22 @@ async def test_after_a_refused_record_whole_batches_are_sent_again() -> None:
     assert sizes == [BATCH_RECORDS] + [1] * BATCH_RECORDS + [BATCH_RECORDS] * 9
 
 
-async def test_when_all_records_are_refused_none_is_skipped() -> None:
-    brokers = Brokers(lambda _records: MessageSizeTooLargeError())
+async def test_however_many_are_refused_one_after_the_other_each_is_returned() -> None:
+    refused = [f"epoch-{number}" for number in range(20, 60)]
+    brokers = Brokers(refusing(MessageSizeTooLargeError, *refused), partitions=1)
     sending = brokers.sending()
     await sending.start()
-    for _ in range(MAX_REFUSED_IN_A_ROW - 1):
-        assert len(await sending.send(RECORDS[:1])) == 1
-    with pytest.raises(VmwatchError, match=r"topic vmwatch\.events: all records are refused: larger than"):
-        await sending.send(RECORDS[:1])
+    refusals = await sending.send(RECORDS)
+    assert [f"epoch-{sequence(one.record)}" for one in refusals] == refused
+    assert len(brokers.ids()) == 60
 
 
-async def test_records_that_are_taken_between_refused_ones_show_that_the_topic_is_well() -> None:
-    brokers = Brokers(refusing(MessageSizeTooLargeError, "epoch-1"))
+async def test_a_broker_that_fails_without_a_reason_is_told_and_nothing_is_skipped() -> None:
+    brokers = Brokers(lambda _records: UnknownError())
     sending = brokers.sending()
     await sending.start()
-    for _ in range(MAX_REFUSED_IN_A_ROW):
-        assert len(await sending.send(RECORDS[:1])) == 1
-        assert await sending.send(RECORDS[1:2]) == []
+    with pytest.raises(VmwatchError, match=r"^topic vmwatch\.events: the broker failed and does not say why"):
+        await sending.send(RECORDS)
 
 
 async def test_records_whose_time_is_refused_are_sent_without_one() -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from tests.beds.kafka import Broker
 from tests.beds.topics import Record
-from tests.exporters.kafka_run import event, exporter, kept_running, read
+from tests.exporters.kafka_run import assert_holds, event, exporter, header, kept_running, read
 from tests.fakes import FakeWatch
 from vmwatch.events import Event, State, Stopped, Suspended, Time, Undefined
 from vmwatch.fold import fold, note_listing
 from vmwatch.pipeline import HostStatus
+from vmwatch.stream import now
 from vmwatch_exporters.kafka import Kafka
 
 pytestmark = pytest.mark.real
@@ -107,7 +108,7 @@ async def test_a_stale_topic_is_made_right_at_the_start_and_what_is_right_is_not
         event_of(Undefined, 22, detail="removed", state=State.UNDEFINED, previous_state=State.RUNNING),
     )
     async with kept_running(keeping(broker, "stale"), after) as run:
-        note_listing(after.state, "host-a", {}, Time(0))
+        note_listing(after.state, "host-a", {}, now())
         await filled(broker, "stale", {ONE: "running", TWO: None, THREE: None})
     assert len(await read(broker, "stale.state")) == records + 2
 
@@ -122,5 +123,30 @@ async def test_what_is_gone_is_deleted_only_when_its_host_has_been_listed(broker
         run.put(*after.told_of(event(2)))
         await run.delivered()
         assert await states(broker, "listed") == {ONE: "running", TWO: "running"}
-        note_listing(after.state, "host-a", {}, Time(0))
+        note_listing(after.state, "host-a", {}, now())
         await filled(broker, "listed", {ONE: None, TWO: "running"})
+
+
+async def test_it_follows_events_that_are_not_told_too(broker: Broker) -> None:
+    here = Here()
+    here.unchosen = {"domain.suspended"}
+    paused = {"detail": "paused", "state": State.PAUSED, "previous_state": State.RUNNING}
+    async with kept_running(keeping(broker, "unchosen"), here) as run:
+        run.put(*here.told_of(event(1), event_of(Suspended, 21, **paused)))
+        await run.delivered()
+    assert await states(broker, "unchosen") == {ONE: "paused"}
+    assert [header(one, "ce_type") for one in await read(broker, "unchosen.events")] == ["io.vmwatch.domain.started"]
+
+
+async def test_states_that_are_refused_are_counted_and_hold_up_no_events(broker: Broker) -> None:
+    here = Here()
+    here.labels = {"padding": "x" * 2000}
+    await asyncio.to_thread(broker.create_topic, "big.state", cleanup_policy="compact", max_message_bytes="1500")
+    async with kept_running(keeping(broker, "big"), here) as run:
+        run.put(*here.told_of(*map(event, range(1, 16))))
+        await run.delivered()
+    assert_holds(await read(broker, "big.events"), run.events)
+    assert await states(broker, "big") == {}
+    assert (None, f"topic big.state, key {ONE}: larger than the topic's max.message.bytes") in here.refusals
+    assert len({reason for _event, reason in here.refusals}) == 15
+    assert run.told == []

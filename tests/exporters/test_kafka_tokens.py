@@ -41,6 +41,14 @@ async def test_a_wrong_secret_is_told_in_the_servers_words_and_without_the_secre
     assert caught.value.args == ("token_endpoint: refused with status 401 (invalid_client)",)
 
 
+async def test_the_secret_is_not_taken_to_another_place(endpoint: TokenEndpoint) -> None:
+    with TokenEndpoint() as other:
+        endpoint.moved_to = other.url
+        with pytest.raises(TokenError, match="token_endpoint: refused with status 302"):
+            await tokens(endpoint.url).token()
+    assert other.asked == []
+
+
 @pytest.mark.parametrize(
     "answer", [b"<html>", b"[]", b'{"token": "x"}', b'{"access_token": "x", "expires_in": "soon"}']
 )

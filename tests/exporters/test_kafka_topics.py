@@ -8,13 +8,14 @@ KAFKA = Kafka(
     replication_factor=3,
     retention=86400.0,
 )
+CLOCK = {"message.timestamp.type": "LogAppendTime"}
 
 
 def test_states_are_compacted_and_the_others_kept_for_the_retention() -> None:
     assert {topic.name: topic.settings for topic in topics_of(KAFKA).topics} == {
-        "vmwatch.events": {"cleanup.policy": "delete", "retention.ms": "86400000"},
-        "vmwatch.state": {"cleanup.policy": "compact"},
-        "vmwatch.samples": {"cleanup.policy": "delete", "retention.ms": "86400000"},
+        "vmwatch.events": {"cleanup.policy": "delete", "retention.ms": "86400000"} | CLOCK,
+        "vmwatch.state": {"cleanup.policy": "compact"} | CLOCK,
+        "vmwatch.samples": {"cleanup.policy": "delete", "retention.ms": "86400000"} | CLOCK,
     }
 
 
@@ -28,5 +29,6 @@ def test_a_missing_topic_is_told_with_the_command_that_makes_it() -> None:
     assert str(topics_of(KAFKA).missing("vmwatch.state")) == (
         "topic vmwatch.state: it does not exist, or we may not see it; make it with `kafka-topics.sh"
         " --bootstrap-server kafka-1:9092,kafka-2:9092 --create --topic vmwatch.state --config cleanup.policy=compact"
-        " --partitions 12 --replication-factor 3`, or set create_topics = true"
+        " --config message.timestamp.type=LogAppendTime --partitions 12 --replication-factor 3`,"
+        " or set create_topics = true"
     )

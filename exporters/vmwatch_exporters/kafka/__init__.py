@@ -62,6 +62,11 @@ class Kafka:
         """Say whether samples belong into the batches."""
         return bool(self.samples_topic)
 
+    @property
+    def keeps_states(self) -> bool:
+        """Say whether it is to be given what changes a domain's state, also where that is not told."""
+        return bool(self.state_topic)
+
     async def run(self, batches: Batches, watch: Watch) -> None:
         """Send each batch and wait for the brokers' word before asking for the next."""
         await deliver(self, batches, watch)

@@ -16,6 +16,14 @@ class TokenError(errors.KafkaError):  # type: ignore[misc]  # aiokafka has no ty
     """No token for SASL OAUTHBEARER can be had; the text is a sentence for the user."""
 
 
+class InvalidRecordError(errors.BrokerResponseError):  # type: ignore[misc]
+    """The broker's word that a record is not valid, which aiokafka 0.14 takes for an unknown error."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "The record has failed the validation on the broker and hence was rejected."
+
+
 class Remedy(Enum):
     """What to do about a batch that was not acknowledged."""
 
@@ -29,8 +37,7 @@ _REMEDIES: dict[type[BaseException], Remedy] = {
     errors.MessageSizeTooLargeError: Remedy.SKIP,
     errors.RecordListTooLargeError: Remedy.SKIP,
     errors.CorruptRecordException: Remedy.SKIP,
-    errors.UnsupportedForMessageFormatError: Remedy.SKIP,
-    errors.UnknownError: Remedy.SKIP,  # INVALID_RECORD (87) among them, which aiokafka does not know
+    InvalidRecordError: Remedy.SKIP,
     errors.InvalidTimestampError: Remedy.UNTIME,
     errors.OutOfOrderSequenceNumber: Remedy.RENEW,
     errors.UnknownProducerId: Remedy.RENEW,
@@ -50,13 +57,17 @@ _WORDS: dict[type[BaseException], str] = {
     errors.UnsupportedSaslMechanismError: "the broker does not offer this sasl_mechanism",
     errors.IllegalSaslStateError: "the broker expects no SASL on this port (see security_protocol)",
     errors.TopicAuthorizationFailedError: "not allowed to write to the topic",
-    errors.ClusterAuthorizationFailedError: "not allowed to write idempotently (IDEMPOTENT_WRITE on the cluster)",
+    errors.ClusterAuthorizationFailedError: (
+        "not allowed to write to any topic (grant WRITE on the topic, or IDEMPOTENT_WRITE on the cluster)"
+    ),
     errors.UnknownTopicOrPartitionError: "the topic does not exist",
     errors.InvalidTopicError: "this is no name for a topic",
     errors.PolicyViolationError: "the brokers' policy forbids it",
     errors.InvalidReplicationFactorError: "there are not enough brokers for replication_factor",
     errors.MessageSizeTooLargeError: "larger than the topic's max.message.bytes",
-    errors.UnknownError: "the broker calls it invalid",
+    InvalidRecordError: "the broker calls it invalid",
+    errors.UnknownError: "the broker failed and does not say why (see its log)",
+    errors.UnsupportedForMessageFormatError: "the topic's message format is too old to have headers",
     errors.InvalidTimestampError: "its time is not what the topic takes (message.timestamp.before.max.ms and after)",
     errors.NotEnoughReplicasError: "fewer replicas are in sync than min.insync.replicas",
     errors.NotEnoughReplicasAfterAppendError: "fewer replicas are in sync than min.insync.replicas",

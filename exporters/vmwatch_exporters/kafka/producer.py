@@ -1,7 +1,8 @@
 """aiokafka's producer as the Kafka exporter needs it: it can be dropped at once, and is quiet when brokers are away.
 
-The only place that touches what aiokafka keeps to itself, for two faults of 0.14: `stop` waits for brokers that are
-away, and where a partition has no leader the producer asks for the metadata in a busy loop.
+The only place that touches what aiokafka keeps to itself, for three faults of 0.14: `stop` waits for brokers that are
+away, where a partition has no leader the producer asks for the metadata in a busy loop, and of the brokers' errors it
+does not know INVALID_RECORD.
 """
 
 import asyncio
@@ -11,7 +12,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, kafka_errors
+
+from vmwatch_exporters.kafka.faults import InvalidRecordError
 
 METADATA_PAUSE_SECONDS = 0.2
 CLOSE_SECONDS = 1.0
@@ -21,6 +24,7 @@ class Producer:
     """A producer with *settings* (aiokafka's own); whatever way its start ends, it has to be dropped."""
 
     def __init__(self, **settings: Any) -> None:
+        kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)
         self.inner = AIOKafkaProducer(acks="all", enable_idempotence=True, **settings)
         self.client: AIOKafkaClient = self.inner.client
         self.start: Callable[[], Awaitable[None]] = self.inner.start

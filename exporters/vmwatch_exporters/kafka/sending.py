@@ -6,7 +6,6 @@ is sent with a new one, the refused batch record by record.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from itertools import islice
@@ -27,9 +26,6 @@ from vmwatch_exporters.kafka.troubles import Troubles
 NO_TIMESTAMP = -1
 SLICE = 50
 """How many records are made between two looks at the loop: about a millisecond's work."""
-
-MAX_REFUSED_IN_A_ROW = 10
-"""So many records that are refused one after the other, and none taken, are not to blame: something else is wrong."""
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +81,6 @@ class Sending:
         self._timeout_seconds = timeout_seconds
         self._producer: Producer
         self._timeless = False
-        self._refused_in_a_row: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Connect; VmwatchError says why that cannot be done."""
@@ -152,7 +147,6 @@ class Sending:
                 lane.error = error
                 return
             self._troubles.clear()
-            self._refused_in_a_row.pop(lane.topic, None)
             lane.done()
 
     def _batch(self, lane: Lane) -> tuple[BatchBuilder, int]:
@@ -184,9 +178,6 @@ class Sending:
         if lane.under_way > 1:
             lane.alone = lane.under_way
             return []
-        self._refused_in_a_row[lane.topic] += 1
-        if self._refused_in_a_row[lane.topic] == MAX_REFUSED_IN_A_ROW:
-            raise VmwatchError(f"topic {lane.topic}: all records are refused: {words(error)}") from error
         refusal = Refusal(lane.records[0], words(error))
         lane.done()
         return [refusal]

@@ -7,13 +7,12 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
+from vmwatch.errors import VmwatchError
 from vmwatch.events import SAMPLES, Event
 from vmwatch.pipeline import Batches, Watch
 from vmwatch_exporters.kafka.connection import connection
-from vmwatch_exporters.kafka.faults import words
 from vmwatch_exporters.kafka.producer import Producer
 from vmwatch_exporters.kafka.reading import last_values
 from vmwatch_exporters.kafka.records import Record, binary_record, structured_record
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 128 * 1024
 SETTLE_SECONDS = 1.0
-
-log = structlog.get_logger(__name__)
+MAY_NOT_READ = 'not allowed to read it, which is how it is made right (grant READ, or set state_topic = "")'
 
 
 async def deliver(kafka: "Kafka", batches: Batches, watch: Watch) -> None:
@@ -39,9 +37,10 @@ async def deliver(kafka: "Kafka", batches: Batches, watch: Watch) -> None:
         sending = Sending(connect, topics, troubles, kafka.delivery_timeout)
         await sending.start()
         try:
-            states = await _right_states(kafka, sending, watch)
+            states = await _right_states(kafka, sending, watch, troubles)
+            chosen = watch.chooses(kafka)
             while (batch := await _next(batches, impatient=states.unsettled())) is not None:
-                records = map(partial(_record, kafka), batch)
+                records = map(partial(_record, kafka), filter(chosen, batch))
                 _tell(kafka, watch, await sending.send(chain(records, states.after(batch), states.settled())))
         finally:
             await sending.close()
@@ -63,10 +62,12 @@ async def find_topics(kafka: "Kafka") -> str:
 
 def topics_of(kafka: "Kafka") -> Topics:
     """Return the topics that *kafka* writes to."""
-    delete = {"cleanup.policy": "delete"}
+    # The brokers' clock says how long they keep an event: our own may be wrong.
+    clock = {"message.timestamp.type": "LogAppendTime"}
+    delete, compact = {"cleanup.policy": "delete"} | clock, {"cleanup.policy": "compact"} | clock
     if kafka.retention is not None:
         delete["retention.ms"] = str(int(kafka.retention * 1000))
-    settings = {kafka.topic: delete, kafka.state_topic: {"cleanup.policy": "compact"}, kafka.samples_topic: delete}
+    settings = {kafka.topic: delete, kafka.state_topic: compact, kafka.samples_topic: delete}
     return Topics(
         topics=[Topic(name, settings[name]) for name in settings if name],
         brokers=kafka.brokers,
@@ -105,8 +106,8 @@ async def _or_dropped(kafka: "Kafka", producer: Producer, troubles: Troubles) ->
         raise
 
 
-async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch) -> States:
-    """Make the topic of states say what is known; what is gone may have to wait."""
+async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch, troubles: Troubles) -> States:
+    """Make the topic of states say what is known, what is gone may have to wait; VmwatchError says why it cannot."""
     states = States(kafka.state_topic, watch, partial(watch.concerns, kafka))
     if not kafka.state_topic:
         return states
@@ -118,9 +119,10 @@ async def _right_states(kafka: "Kafka", sending: Sending, watch: Watch) -> State
             states.ours,
             patience_seconds=kafka.delivery_timeout,
         )
+    except TopicAuthorizationFailedError as error:
+        raise VmwatchError(f"topic {kafka.state_topic}: {MAY_NOT_READ}") from error
     except (KafkaError, OSError, TimeoutError) as error:
-        log.warning("kafka topic of states not read", topic=kafka.state_topic, reason=words(error))
-        stored = {}
+        raise troubles.unreachable(error) from error
     _tell(kafka, watch, await sending.send(chain(states.differing(stored), states.settled())))
     return states
 
@@ -141,7 +143,5 @@ async def _next(batches: Batches, *, impatient: bool) -> Sequence[Event] | None:
 
 def _tell(kafka: "Kafka", watch: Watch, refusals: Iterable[Refusal]) -> None:
     for record, reason in refusals:
-        if record.event is not None:
-            watch.refused(kafka, record.event, f"topic {record.topic}: {reason}")
-        else:
-            log.error("state refused by kafka", topic=record.topic, key=record.key.decode(), reason=reason)
+        what = f"topic {record.topic}" if record.event else f"topic {record.topic}, key {record.key.decode()}"
+        watch.refused(kafka, record.event, f"{what}: {reason}")

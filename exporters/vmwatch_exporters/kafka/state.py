@@ -81,9 +81,9 @@ class States:
         return any(self._unsettled.values())
 
     def settled(self) -> Iterator[Record]:
-        """Yield what deletes the stored domains that are gone, of hosts whose domains are all known by now."""
+        """Yield what deletes the stored domains that are gone, of hosts that were listed since vmwatch started."""
         known = self._watch.known()
-        for host in [host for host in self._unsettled if host in known.hosts and known.hosts[host].listed]:
+        for host in [host for host in self._unsettled if _listed_in_this_run(known, host)]:
             for uuid in self._unsettled.pop(host):
                 if _present(known, (host, uuid)) is None:
                     yield self._record((host, uuid))
@@ -144,6 +144,11 @@ def _parted(key: bytes) -> Key:
 def _present(known: KnownState, key: Key) -> KnownDomain | None:
     domain = known.domain(*key)
     return domain if domain is not None and domain.exists else None
+
+
+def _listed_in_this_run(known: KnownState, host: str) -> bool:
+    listed_at = known.hosts[host].listed_at if host in known.hosts else None
+    return listed_at is not None and listed_at.monotonic is not None  # which no time has that was read from the journal
 
 
 def _touched(batch: Iterable[Event], known: KnownState) -> Iterable[Key]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote_plus, urlencode
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from aiokafka.abc import AbstractTokenProvider
 
@@ -41,7 +41,7 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka asks for 
         self._secret = secret
         self._scope = scope
         self._timeout_seconds = timeout_seconds
-        self._context = context
+        self._opener = build_opener(_NoRedirects, HTTPSHandler(context=context))
         self._token = ""
         self._until = 0.0
 
@@ -58,7 +58,7 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka asks for 
 
     def _fetch(self) -> tuple[str, float]:
         try:
-            with urlopen(self._request(), timeout=self._timeout_seconds, context=self._context) as answer:  # noqa: S310
+            with self._opener.open(self._request(), timeout=self._timeout_seconds) as answer:
                 told = json.load(answer)
             return str(told["access_token"]), float(told.get("expires_in", 0))
         except HTTPError as error:
@@ -78,6 +78,13 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka asks for 
         return Request(  # noqa: S310 - the configuration lets only http and https through
             self._endpoint, urlencode(form).encode(), {"Authorization": f"Basic {credentials}"}
         )
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """The secret goes to the endpoint that was configured, and nowhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Let a redirection be an error."""
 
 
 def _network_reason(error: str | BaseException) -> str:
