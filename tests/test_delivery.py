@@ -159,6 +159,24 @@ async def test_a_durable_exporter_gets_samples_out_of_memory(tmp_path: Path) -> 
         assert await anext(delivery) == [sample()]
 
 
+async def test_samples_are_not_given_again(tmp_path: Path) -> None:
+    heard = Heard()
+    async with running(make(tmp_path / "journal.db")) as journal:
+        delivery = DurableDelivery(
+            everything, journal=journal, name="k", start=0, done=heard.done.append, lose=heard.lost.append
+        )
+        journal.append(event(1))
+        await committed(journal, 1)
+        delivery.put(sample())
+        assert await anext(delivery) == [event(1), sample()]
+        assert await anext(delivery.again()) == [event(1)]
+        delivery.put(sample())
+        assert await anext(delivery) == [sample()]
+        journal.append(event(2))
+        assert await anext(delivery.again()) == [event(2)]
+    assert heard.done == [1]
+
+
 async def test_a_durable_delivery_ends_after_one_more_batch(tmp_path: Path) -> None:
     heard = Heard()
     async with running(make(tmp_path / "journal.db")) as journal:

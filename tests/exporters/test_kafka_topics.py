@@ -25,6 +25,11 @@ def test_a_topic_that_is_not_wanted_is_not_asked_for() -> None:
     ]
 
 
+def test_the_command_for_brokers_that_want_to_know_us_says_where_that_stands() -> None:
+    kafka = Kafka(brokers=("kafka-1:9093",), security_protocol="SSL")
+    assert "--command-config client.properties`" in str(topics_of(kafka).missing("vmwatch.events"))
+
+
 def test_a_missing_topic_is_told_with_the_command_that_makes_it() -> None:
     assert str(topics_of(KAFKA).missing("vmwatch.state")) == (
         "topic vmwatch.state: it does not exist, or we may not see it; make it with `kafka-topics.sh"

@@ -74,6 +74,7 @@ def topics_of(kafka: "Kafka") -> Topics:
         create=kafka.create_topics,
         partitions=kafka.partitions,
         replication_factor=kafka.replication_factor,
+        secured=kafka.security_protocol != "PLAINTEXT",
     )
 
 

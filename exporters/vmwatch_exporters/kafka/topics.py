@@ -26,7 +26,8 @@ class Topic(Struct, frozen=True):
 class Topics(Struct, frozen=True):
     """All topics we write to, on *brokers*; *create* makes the missing ones with so many *partitions* and replicas.
 
-    *partitions* and *replication_factor* are None for the brokers' own defaults.
+    *partitions* and *replication_factor* are None for the brokers' own defaults; *secured* are brokers that one has to
+    prove oneself to.
     """
 
     topics: Sequence[Topic]
@@ -34,6 +35,7 @@ class Topics(Struct, frozen=True):
     create: bool
     partitions: int | None
     replication_factor: int | None
+    secured: bool = False
 
     async def ensure(self, client: AIOKafkaClient, connection: Mapping[str, Any]) -> None:
         """Return when all topics exist; VmwatchError says which one does not, and what to do.
@@ -60,6 +62,8 @@ class Topics(Struct, frozen=True):
             options.append(f"--partitions {self.partitions}")
         if self.replication_factor is not None:
             options.append(f"--replication-factor {self.replication_factor}")
+        if self.secured:
+            options.append("--command-config client.properties")
         command = ["kafka-topics.sh --bootstrap-server", ",".join(self.brokers), "--create --topic", name, *options]
         return VmwatchError(
             f"topic {name}: it does not exist, or we may not see it; make it with `{' '.join(command)}`,"
