@@ -1,14 +1,17 @@
-"""The AsyncAPI 3 document of the Kafka topics: what stands in them, under which key, with which headers."""
+"""The AsyncAPI 3 document of the Kafka topics: what stands in them, under which key, with which headers.
+
+By default events are CloudEvents in binary mode: a message for each type.  In structured mode, a choice of the
+exporter's configuration, the value is the whole CloudEvent: one message for all types, with the event as its data.
+"""
 
 from typing import Any
 
 from vmwatch import __version__
 from vmwatch.encode import SCHEMA
-from vmwatch.events import EVENT_CLASSES, DomainEvent, DomainSampled, Event, HostSampled
+from vmwatch.events import EVENT_CLASSES, SAMPLES, DomainEvent, Event
 from vmwatch.schema import Schema, event_schemas
 
 BINDING_VERSION = "0.5.0"
-SAMPLES = (DomainSampled, HostSampled)
 
 _TEXT = {"type": "string"}
 _UUID_OR_HOST = {"type": "string", "description": "The domain's uuid; the host's name for an event without a domain."}
@@ -26,10 +29,15 @@ def asyncapi() -> Schema:
         },
         "defaultContentType": "application/json",
         "channels": {
-            "events": _channel("vmwatch.events", "Every event but samples.", "delete", _names(samples=False)),
+            "events": _channel(
+                "vmwatch.events", "Every event but samples.", "delete", [*_names(samples=False), "Structured"]
+            ),
             "states": _channel("vmwatch.state", "Each domain's present state, whole.", "compact", ["State", "Gone"]),
             "samples": _channel(
-                "vmwatch.samples", "Figures, at most once; off by default.", "delete", _names(samples=True)
+                "vmwatch.samples",
+                "Figures, at most once; off by default.",
+                "delete",
+                [*_names(samples=True), "StructuredSample"],
             ),
         },
         "operations": {
@@ -39,6 +47,8 @@ def asyncapi() -> Schema:
         "components": {
             "messages": {
                 **{kind.__name__: _message(kind) for kind in EVENT_CLASSES.values()},
+                "Structured": _structured_message("An event in structured mode.", samples=False),
+                "StructuredSample": _structured_message("Figures in structured mode.", samples=True),
                 "State": _state_message("DomainState", "A domain as it stands."),
                 "Gone": _state_message("Nothing", "The domain has gone."),
             },
@@ -98,6 +108,35 @@ def _headers(kind: type[Event], tag: str) -> Schema:
     if issubclass(kind, DomainEvent):
         headers["ce_subject"] = {"type": "string", "description": "The domain's uuid."}
     return {"type": "object", "properties": headers, "required": list(headers)}
+
+
+def _structured_message(summary: str, *, samples: bool) -> Schema:
+    attributes: dict[str, Any] = {
+        "specversion": {"const": "1.0"},
+        "type": {"type": "string", "pattern": r"^io\.vmwatch\."},
+        "source": {"type": "string", "pattern": "^/libvirt/"},
+        "id": _TEXT,
+        "time": {"type": "string", "format": "date-time"},
+        "datacontenttype": {"const": "application/json"},
+        "dataschema": {"const": SCHEMA},
+        "sequence": {"type": "string", "pattern": "^[0-9]{20}$"},
+        "subject": {"type": "string", "description": "The domain's uuid, for an event about one."},
+        "data": {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in _names(samples=samples)]},
+    }
+    optional = {"subject", "sequence"} if samples else {"subject"}
+    content_type = "application/cloudevents+json; charset=UTF-8"
+    headers = {"type": "object", "properties": {"content-type": {"const": content_type}}, "required": ["content-type"]}
+    return {
+        "summary": summary,
+        "contentType": content_type,
+        "headers": headers,
+        "payload": {
+            "type": "object",
+            "properties": attributes,
+            "required": [name for name in attributes if name not in optional],
+        },
+        "bindings": {"kafka": {"key": _UUID_OR_HOST, "bindingVersion": BINDING_VERSION}},
+    }
 
 
 def _state_message(schema: str, summary: str) -> Schema:

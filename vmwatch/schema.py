@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from vmwatch.encode import SCHEMA
-from vmwatch.events import EVENT_CLASSES, DomainSampled, Event, HostSampled, Time
+from vmwatch.events import EVENT_CLASSES, SAMPLES, Event, Time
 
 Schema = dict[str, Any]
 
@@ -59,7 +59,7 @@ def _as_on_the_wire(kind: type[Event], schema: Schema) -> None:
     properties["type"] = {"const": kind.__struct_config__.tag}
     for name, property_ in properties.items():
         properties[name] = _without_null(property_)
-    if kind in (DomainSampled, HostSampled):
+    if kind in SAMPLES:
         for name in ("id", "sequence"):
             del properties[name]
     else:
