@@ -11,6 +11,7 @@ from tests.e2e_kafka.proof import Counts, fed, goes_on, proven
 pytestmark = pytest.mark.real
 
 KILLS = 10
+KILLS_OF_BOTH = 5
 Holds = Callable[[Counts], None]
 
 
@@ -40,7 +41,7 @@ def test_a_vmwatch_that_is_killed_ten_times_has_told_everything_in_the_end(
 
 def test_both_killed_at_once_lose_nothing(mortal_broker: Broker, tmp_path: Path, holds: Holds) -> None:
     with fed(tmp_path, [mortal_broker.bootstrap], "both", "--rate=500") as vmwatch:
-        for _ in range(2):
+        for _ in range(KILLS_OF_BOTH):
             goes_on(vmwatch)
             vmwatch.kill()
             mortal_broker.kill()
