@@ -34,7 +34,7 @@ def _zero_stops() -> dict[str, int]:
     return dict.fromkeys(STOPS_BORN_AT_ZERO, 0)
 
 
-class DomainCounters(msgspec.Struct, kw_only=True):
+class DomainCounters(msgspec.Struct, kw_only=True, gc=False):
     """What was counted for one name on one host: *events* by "event detail", *stops* by cause, *last* by event.
 
     Kept by name, as Prometheus sees it; the detail is empty where the event has none that is a word of an enum.  *gone*

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-class OpenOutage(msgspec.Struct, kw_only=True):
+class OpenOutage(msgspec.Struct, kw_only=True, gc=False):
     """A domain that was up and is down: since *began*, told by *evidence*; *inferred* where nobody saw it begin."""
 
     began: Time
@@ -35,7 +35,7 @@ class OpenOutage(msgspec.Struct, kw_only=True):
     cause: str | None = None
 
 
-class OpenMigration(msgspec.Struct, kw_only=True):
+class OpenMigration(msgspec.Struct, kw_only=True, gc=False):
     """A migration under way, kept at the domain of one end; the other end has its own half.
 
     The destination's (*incoming*) begins with STARTED/MIGRATED, has *arrived* when the guest is resumed or paused
@@ -50,7 +50,7 @@ class OpenMigration(msgspec.Struct, kw_only=True):
     source: str | None = None
 
 
-class Threshold(msgspec.Struct, kw_only=True):
+class Threshold(msgspec.Struct, kw_only=True, gc=False):
     """The last block threshold that was passed, by a device's plain name."""
 
     device: str
@@ -59,7 +59,7 @@ class Threshold(msgspec.Struct, kw_only=True):
     at: Time
 
 
-class Evidence(msgspec.Struct, kw_only=True):
+class Evidence(msgspec.Struct, kw_only=True, gc=False):
     """What was told of a domain since its last start, by which later events are explained.
 
     *shutdown_finished* is when libvirt told it (never inferred); *finished* is set while the guest has shut down and
@@ -85,7 +85,7 @@ class Evidence(msgspec.Struct, kw_only=True):
     agent: str | None = None
 
 
-class KnownDomain(msgspec.Struct, kw_only=True):
+class KnownDomain(msgspec.Struct, kw_only=True, gc=False):
     """One domain of one host; a domain that has gone (*state* undefined) is kept for ten minutes.
 
     *persistent* is None until a listing or a definition says it.  *since* is when *state* was entered, *started* when

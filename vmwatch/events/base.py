@@ -59,7 +59,7 @@ class State(StrEnum):
 ACTIVE_STATES = frozenset({State.RUNNING, State.PAUSED, State.SHUTDOWN, State.CRASHED, State.PMSUSPENDED})
 
 
-class Domain(msgspec.Struct, frozen=True):
+class Domain(msgspec.Struct, frozen=True, gc=False):
     """Which domain; *id* is the hypervisor's number while it is active, else None."""
 
     uuid: str
@@ -67,11 +67,13 @@ class Domain(msgspec.Struct, frozen=True):
     id: int | None = None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
     """One thing that happened on *host*.
 
     The stream fills in *id* (`<epoch>-<sequence>`) and *sequence* (gapless for each host) when it tells the event;
     until then they are empty.  *uri* is the connection's, without credentials.  *labels* are the user's own fields.
+
+    There are many, and never one in a cycle: the garbage collector need not look at them.
     """
 
     id: str = ""

@@ -10,7 +10,7 @@ POORER_TWINS = frozenset({"IO_ERROR", "BLOCK_JOB", "PMSUSPEND", "PMWAKEUP", "PMS
 """Domain events that another one repeats with more in it: IO_ERROR_REASON, BLOCK_JOB_2, LIFECYCLE."""
 
 
-class Callback(msgspec.Struct, frozen=True):
+class Callback(msgspec.Struct, frozen=True, gc=False):
     """One call of libvirt's: *name* is the event id's, without its prefix, or `unknown-<n>`.
 
     *family* is `domain`, `network`, `storage_pool`, `node_device` or `secret`.  *object_id* is what `ID()` said, -1 for
