@@ -65,7 +65,8 @@ class VSphere:
         self._vcenter = vcenter
         options = ["-machines", str(machines), "-listen", address, *([] if vcenter else ["-esx"])]
         self._log = folder / "vsphere.log"
-        self.program = Program([str(simulator()), *options], self._log, environment={"PATH": os.environ["PATH"]})
+        environment = {"PATH": os.environ["PATH"], "TMPDIR": str(folder)}  # where it leaves what it keeps
+        self.program = Program([str(simulator()), *options], self._log, environment=environment)
         self.auth_file = folder / "auth.conf"
         self.address = address
 
