@@ -148,6 +148,15 @@ def test_what_a_driver_answers_without_knowing_is_absent() -> None:
     assert "balloon.available" not in record  # Xen: what the domain may have
 
 
+def test_a_memory_of_0_is_what_a_driver_says_that_does_not_know() -> None:
+    assert record_of(Domain(info=[1, 4096, 0, 2, 5_000])) == {  # bhyve
+        "state.state": 1,
+        "balloon.maximum": 4096,
+        "vcpu.current": 2,
+        "cpu.time": 5_000,
+    }
+
+
 def test_only_the_groups_that_are_wanted_are_asked_for() -> None:
     domain = Domain()
     assert record_of(domain, ("state",)) == {"state.state": 1, "state.reason": 0}

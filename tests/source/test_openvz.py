@@ -102,14 +102,26 @@ def test_a_new_container_is_seen(containers: Containers, told: Iterator[dict[str
     assert until(told, "domain.started", 103)["state"] == "running"
 
 
-def test_a_container_that_cannot_be_measured_harms_no_other(containers: Containers) -> None:
-    containers.tell_cpu_time(102, 300)
+def samples_of(containers: Containers) -> dict[str, tuple[str, dict[str, float]]]:
+    """Return the state and the figures of each container, by its name."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = containers.command(sys.executable, "-c", READ_SAMPLES)
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     lines = [line for line in answer.stdout.splitlines() if line.startswith("[")]  # beside the log
-    samples = {name: (state, figures) for name, state, figures in map(json.loads, lines)}
+    return {name: (state, figures) for name, state, figures in map(json.loads, lines)}
+
+
+def test_a_container_that_cannot_be_measured_harms_no_other(containers: Containers) -> None:
+    containers.tell_cpu_time(102, 300)
+    samples = samples_of(containers)
     cpu_time = "libvirt_domain_info_cpu_time_seconds_total"
     assert {state for state, _ in samples.values()} == {"running"}
     assert cpu_time not in samples["101"][1]
     assert samples["102"][1][cpu_time] == pytest.approx(300 / os.sysconf("SC_CLK_TCK"))
+
+
+def test_memory_that_the_driver_always_says_is_0_is_absent(containers: Containers) -> None:
+    containers.tell_cpu_time(102, 300)
+    _, figures = samples_of(containers)["102"]
+    assert figures["libvirt_domain_info_virtual_cpus"] == 1
+    assert [name for name in figures if "memory" in name] == []

@@ -61,6 +61,7 @@ _EVERY_CALL = ("info", "CPUStats", "memoryStats", "vcpus", "blockStats", "interf
 
 _NO_CPU_TIME = {"cpu.time": "always 0"}
 _LAST_INTERVAL = {"cpu.time": "not a counter: the last interval's, or 0"}
+_NO_MEMORY = {"balloon.maximum": "always 0", "balloon.current": "always 0"}
 
 DRIVERS = (
     Driver(
@@ -130,6 +131,7 @@ DRIVERS = (
         schemes=("openvz",),
         events=Events.NONE,
         calls=("info", "interfaceStats"),
+        wrong=_NO_MEMORY,
         look=Look.ANEW,  # ids, isActive and listings stay as they were when the connection was opened
         new_ids=False,
         since="0.3.1",

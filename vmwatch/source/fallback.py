@@ -96,9 +96,13 @@ def _state_or_raise(domain: libvirt.virDomain, failure: libvirt.libvirtError | N
 
 def _info(domain: libvirt.virDomain) -> Record:
     state, maximum_kib, current_kib, vcpus, cpu_nanoseconds = domain.info()
-    record = {"state.state": state, "balloon.maximum": maximum_kib, "balloon.current": current_kib}
-    more = {"vcpu.current": vcpus, "cpu.time": cpu_nanoseconds}
-    return record | {key: value for key, value in more.items() if value}  # 0 says nothing
+    figures = {
+        "balloon.maximum": maximum_kib,
+        "balloon.current": current_kib,
+        "vcpu.current": vcpus,
+        "cpu.time": cpu_nanoseconds,
+    }
+    return {"state.state": state} | {key: value for key, value in figures.items() if value}  # 0 says nothing
 
 
 def _cpu(domain: libvirt.virDomain) -> Record:
