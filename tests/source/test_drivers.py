@@ -81,6 +81,14 @@ def test_a_driver_without_events_is_polled() -> None:
     assert plan(ESX, settings(), takes_events=False) == Plan(False, True, 15.0, Origin.POLLING, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "names"),
+    [(5.0, ("bhyve", "ch")), (15.0, ("esx", "hyper-v", "vbox", "vmware", "openvz", "phyp"))],
+)
+def test_a_driver_is_polled_as_often_as_a_listing_is_worth(seconds: float, names: tuple[str, ...]) -> None:
+    assert {driver_of_type(name).poll_seconds for name in names} == {seconds}
+
+
 def test_a_driver_that_takes_events_against_its_row_is_not_trusted_with_them() -> None:
     assert plan(ESX, settings(), takes_events=True).at_once
 

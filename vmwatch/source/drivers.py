@@ -100,8 +100,8 @@ DRIVERS = (
         schemes=("bhyve",),
         events=Events.PARTIAL,
         missing="what a guest does by itself: power-off, reboot, crash",
-        calls=("info", "memoryStats", "blockStats", "interfaceStats"),  # the last three since 11.7.0
-        wrong=_NO_CPU_TIME,
+        # info has the process's CPU time, but 0 for the present memory; the other calls are there since 11.7.0
+        calls=("info", "memoryStats", "blockStats", "interfaceStats"),
         families=True,
         since="1.2.2",
     ),
@@ -110,8 +110,8 @@ DRIVERS = (
         type="vz",
         schemes=("vz", "parallels"),
         events=Events.COMPLETE,
-        bulk=_FIVE_GROUPS,
-        calls=("info", "memoryStats", "vcpus", "blockStats", "interfaceStats"),
+        bulk=_FIVE_GROUPS,  # asked without flags: it refuses NOWAIT
+        calls=("info", "memoryStats", "vcpus", "blockStats", "interfaceStats"),  # the CPU time is in info alone
         families=True,
         since="1.2.10",
     ),
@@ -133,6 +133,7 @@ DRIVERS = (
         calls=("info", "interfaceStats"),
         wrong=_NO_MEMORY,
         look=Look.ANEW,  # ids, isActive and listings stay as they were when the connection was opened
+        poll_seconds=15.0,  # a program is run for each state
         new_ids=False,
         since="0.3.1",
     ),
@@ -156,6 +157,7 @@ DRIVERS = (
         calls=("info",),
         wrong=_NO_CPU_TIME,
         look=Look.ANEW_AND_HELD,  # new VMs are seen by new connections only, stopped ones by old connections only
+        poll_seconds=15.0,  # a program is run for each state
         new_ids=False,
         since="0.8.7",
     ),
@@ -164,7 +166,7 @@ DRIVERS = (
         type="hyper-v",
         schemes=("hyperv",),
         events=Events.NONE,
-        calls=("info",),
+        calls=("info", "vcpus"),  # the latter since 6.10.0
         wrong=_NO_CPU_TIME,
         poll_seconds=15.0,
         new_ids=False,
