@@ -61,10 +61,11 @@ async def watching(
     open: Open | None = None,  # noqa: A002 - as Host calls it
     patience: Patience = PATIENCE,
     patience_seconds: float = PATIENCE_SECONDS,
+    stats: StatsSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Watched]:
     named = HostSettings(**{"uri": uri, "name": "h"} | settings)
-    host = Host(named, StatsSettings(), ShowSettings(), open=open, patience=patience)
+    host = Host(named, stats or StatsSettings(), ShowSettings(), open=open, patience=patience)
     watched = Watched(host, known, patience_seconds)
     task = asyncio.create_task(watched.host.run(watched.stream.publish, watched.stream.known))
     try:
