@@ -12,8 +12,9 @@ RACE_SECONDS = 1.0  # how long a listing waits for callbacks that were under way
 class Plan(NamedTuple):
     """Listed every *interval_seconds*, beside callbacks where there are *events*.
 
-    *at_once*: a listing is the truth, and its differences are told without a second one that agrees.  *origin* is what
-    they carry, *race_seconds* how long callbacks under way may take.
+    *at_once*: a listing is the truth, its differences are told without a second one that agrees, and the interval is
+    that within which a change is told.  *origin* is what they carry, *race_seconds* how long callbacks under way may
+    take.
     """
 
     events: bool

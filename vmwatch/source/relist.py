@@ -10,6 +10,7 @@ from vmwatch.fold import note_listing
 from vmwatch.pipeline import Publish
 from vmwatch.source.listed import Listing
 from vmwatch.source.plan import Plan
+from vmwatch.source.relist_pace import Pace
 from vmwatch.source.resync import differences
 from vmwatch.state import KnownState
 from vmwatch.stream import now
@@ -41,6 +42,8 @@ class Relisting:
         self._known = known
         self._publish = publish
         self._plan = plan
+        self._pace = Pace(plan)
+        self._listed_seconds = 0.0
         self._touched: set[str] = set()
         self._gap = asyncio.Event()
 
@@ -53,14 +56,16 @@ class Relisting:
         self._gap.set()
 
     async def run(self) -> None:
-        """List now, some seconds later (a restarted daemon first shows dead guests), then every interval; HostError."""
+        """List now, some seconds later (a restarted daemon first shows dead guests), then as `Pace` says; HostError."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         await self._tell_all()
         interval = min(AGAIN_SECONDS, self._plan.interval_seconds)
         while True:
-            rest = max(interval / 10, began + interval - loop.time())
-            gap = await self._gap_within(rest)
+            took = loop.time() - began
+            gap = await self._gap_within(
+                self._pace.rest_seconds(interval, listed_seconds=self._listed_seconds, round_seconds=took)
+            )
             began = loop.time()
             await (self._tell_all() if gap or self._plan.at_once else self._tell_agreed())
             interval = self._plan.interval_seconds
@@ -92,7 +97,10 @@ class Relisting:
 
     async def _differences(self) -> tuple[Listing, Sequence[Event]]:
         self._touched.clear()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         listing = await self._look()
+        self._listed_seconds = loop.time() - began
         await asyncio.sleep(self._plan.race_seconds)
         skip = self._touched | self._unwatched(listing)
         return listing, differences(self._known, listing, now=now(), origin=self._plan.origin, skip=skip)
