@@ -150,13 +150,24 @@ def _forget_long_gone(known: KnownState, event: Event, gone: dict[str, Time]) ->
         known.forget_domain(event.host, uuid)
 
 
-def note_listing(known: KnownState, host: str, persistent: Mapping[str, bool | None], began: Time) -> None:
+def note_listing(
+    known: KnownState,
+    host: str,
+    persistent: Mapping[str, bool | None],
+    began: Time,
+    stateless: Mapping[str, str] | None = None,
+) -> None:
     """Set silently what a listing begun at *began* says beside differences, after these were told.
 
-    *persistent* has every listed uuid.  A domain of which nothing but its name was known, and that is not listed, is
-    forgotten; the journal writes this down with its next group.
+    *persistent* has every listed uuid, *stateless* the names of those whose state the driver did not know.  A domain of
+    which nothing but its name was known, and that is not listed, is forgotten; the journal writes this down with its
+    next group.
     """
     entry = known.host(host)
+    if not entry.listed:
+        for uuid, name in (stateless or {}).items():
+            known.change_domain(host, uuid, name).undiscovered = True
+            mark_there(known, host, name)
     entry.listed = True
     entry.listed_at = began
     for uuid, domain in list(known.domains[host].items()):

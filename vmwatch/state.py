@@ -88,6 +88,7 @@ class Evidence(msgspec.Struct, kw_only=True, gc=False):
 class KnownDomain(msgspec.Struct, kw_only=True, gc=False):
     """One domain of one host; a domain that has gone (*state* undefined) is kept for ten minutes.
 
+    *undiscovered*: the host's first listing had it in no state, so the first state that is listed is its discovery.
     *persistent* is None until a listing or a definition says it.  *since* is when *state* was entered, *started* when
     the domain became active, *last_told* when something of its life was last told, *sequence* that of its last event.
     *rebooted* is the last reboot that was no duplicate.  *inferred* has the ids, by type, of what a listing told at
@@ -102,6 +103,7 @@ class KnownDomain(msgspec.Struct, kw_only=True, gc=False):
     name: str
     id: int | None = None
     state: State = State.UNKNOWN
+    undiscovered: bool = False
     persistent: bool | None = None
     since: Time | None = None
     started: Time | None = None

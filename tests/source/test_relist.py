@@ -1,4 +1,4 @@
-"""When a host is listed, by a clock that passes only while everybody waits."""
+"""When a host is listed, and what the first listings tell, by a clock that passes only while everybody waits."""
 
 import asyncio
 import selectors
@@ -15,7 +15,7 @@ from vmwatch.source.relist import Relisting
 from vmwatch.state import KnownState
 from vmwatch.stream import Stream, now
 
-RUNNING, PAUSED = libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_PAUSED
+RUNNING, PAUSED, NOSTATE = libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_NOSTATE
 INTERVAL_SECONDS = 10.0
 
 
@@ -52,8 +52,8 @@ class _Impatient(selectors.DefaultSelector):
 class Polled:
     """A host with one domain: listing it takes *listing_seconds*, one after the other, the last one for ever."""
 
-    def __init__(self, *listing_seconds: float) -> None:
-        self.state = RUNNING
+    def __init__(self, *listing_seconds: float, state: int = RUNNING) -> None:
+        self.state = state
         self.began: list[float] = []
         self.returned: list[float] = []
         self.told: list[tuple[str, float]] = []
@@ -139,3 +139,10 @@ def test_listings_that_check_callbacks_begin_an_interval_apart() -> None:
     watch(host, Plan(True, False, 60.0, Origin.RESYNC, 1.0), 9)
     apart = {round(after - before, 3) for before, after in zip(host.began[1:], host.began[2:], strict=False)}
     assert apart == {60.0}
+
+
+def test_a_domain_that_is_in_no_state_at_first_is_discovered_once() -> None:
+    host = Polled(0.1, state=NOSTATE)
+    host.rounds[2] = lambda: host.change(RUNNING)
+    watch(host, polled(), 5)
+    assert [kind for kind, _ in host.told] == ["domain.discovered"]

@@ -9,7 +9,7 @@ from tests.stories import Story, shorts, uuid_of
 from vmwatch import words
 from vmwatch.events import Event, HostConnected, Origin, State
 from vmwatch.fold import note_listing
-from vmwatch.source.listed import Listed, Listing
+from vmwatch.source.listed import Listed, Listing, says_no_state
 from vmwatch.source.resync import differences, stops_by_reboot
 
 REASONS = {state: dict(zip(reasons, range(99), strict=False)) for state, reasons in words.STATE_REASONS.items()}
@@ -33,7 +33,8 @@ def look(story: Story, *domains: Listed, after: float = 60, **options: Any) -> l
     listing = Listing("h1", "test:h1", story.time(), story.time(), domains)
     drafts = differences(story.known, listing, now=story.time(), origin=Origin.RESYNC, **options)
     told = story.publish(*drafts)
-    note_listing(story.known, "h1", {one.uuid: one.persistent for one in domains}, listing.began)
+    stateless = {one.uuid: one.name for one in domains if says_no_state(one)}
+    note_listing(story.known, "h1", {one.uuid: one.persistent for one in domains}, listing.began, stateless)
     return told
 
 
@@ -253,12 +254,36 @@ def test_a_start_under_way_at_the_first_listing_has_not_happened_yet() -> None:
     assert look(story, listed("paused", "starting-up", persistent=False)) == []
 
 
-def test_a_state_that_the_driver_could_not_tell_is_discovered_when_it_can() -> None:
+@pytest.mark.parametrize("state", ["shutoff", *ACTIVE])
+def test_a_domain_whose_state_the_driver_does_not_know_at_first_is_discovered_once_and_when_it_does(state: str) -> None:
     story = Story(listed=False)
-    assert [event.type for event in look(story, listed("nostate"))] == ["domain.discovered"]
+    assert look(story, listed("nostate")) == look(story, listed("nostate")) == []
+    assert story.domain().state is State.UNKNOWN
+    told_ = [*look(story, listed(state)), *look(story, listed(state))]
+    assert [(event.type, event.state) for event in told_] == [  # type: ignore[attr-defined]
+        ("domain.discovered", state)
+    ]
+
+
+def test_a_callback_about_a_domain_whose_state_the_driver_did_not_know_invents_none_before_it() -> None:
+    story = Story(listed=False)
+    look(story, listed("nostate"))
+    story._listed = True
+    assert shorts(story.say("SUSPENDED/PAUSED")) == ["suspended unknown->paused"]
+    assert look(story, listed("paused")) == []
+
+
+def test_a_domain_that_came_and_went_without_a_state_was_never_there() -> None:
+    story = Story(listed=False)
+    look(story, listed("nostate"))
+    assert look(story) == []
+    assert story.known.domain("h1", uuid_of("web")) is None
+
+
+def test_a_new_domain_whose_state_the_driver_does_not_know_at_first_is_no_discovery() -> None:
+    story = known_as("absent")
     assert look(story, listed("nostate")) == []
-    (event,) = look(story, listed("running"))
-    assert (event.type, event.state) == ("domain.discovered", "running")  # type: ignore[attr-defined]
+    assert told(look(story, listed("running"))) == path("defined undefined->shutoff", "started shutoff->running")
 
 
 def test_what_callbacks_told_before_the_first_listing_is_not_discovered_again() -> None:

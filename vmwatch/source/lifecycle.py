@@ -48,7 +48,7 @@ def judge(domain: KnownDomain, told: Told, *, driver: str | None, listed: bool) 
 
 def state_before(domain: KnownDomain, *, listed: bool) -> State:
     """Return the state that *domain* is in; one that no listing had comes from `undefined`."""
-    if domain.state is State.UNKNOWN and listed:
+    if domain.state is State.UNKNOWN and listed and not domain.undiscovered:
         return State.SHUTOFF if domain.persistent else State.UNDEFINED
     return domain.state
 

@@ -42,7 +42,13 @@ def listed_state(domain: KnownDomain | None, one: Listed) -> State | None:
         return State.SHUTDOWN if finished else State.PAUSED
     if name == "blocked":
         return State.RUNNING  # Xen: idle
-    return None if name == "nostate" or name.startswith("unknown-") else State(name)
+    return None if says_no_state(one) else State(name)
+
+
+def says_no_state(one: Listed) -> bool:
+    """Say whether the driver did not know the state of *one*: that is no information, whatever it was before."""
+    name = word(words.STATES, one.state)
+    return name == "nostate" or name.startswith("unknown-")
 
 
 def reason_of(one: Listed) -> str:

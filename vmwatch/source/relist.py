@@ -8,7 +8,8 @@ from contextlib import suppress
 from vmwatch.events import DomainEvent, Event, State
 from vmwatch.fold import note_listing
 from vmwatch.pipeline import Publish
-from vmwatch.source.listed import Listing
+from vmwatch.source.arguments import clean
+from vmwatch.source.listed import Listing, says_no_state
 from vmwatch.source.plan import Plan
 from vmwatch.source.relist_pace import Pace
 from vmwatch.source.resync import differences
@@ -115,7 +116,9 @@ class Relisting:
         for event in events:
             self._publish(event)
         persistent = {one.uuid: one.persistent for one in listing.domains}
-        note_listing(self._known, listing.host, persistent, listing.began)
+        unclear = [one for one in listing.domains if says_no_state(one) and self._is_watched(one.name)]
+        stateless = {one.uuid: clean(one.name) for one in unclear}
+        note_listing(self._known, listing.host, persistent, listing.began, stateless)
 
 
 def _uuid(event: Event) -> str:

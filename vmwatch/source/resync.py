@@ -80,9 +80,8 @@ def stops_by_reboot(known: KnownState, connected: HostConnected) -> list[Event]:
 def _told_of(make: "_Maker", domain: KnownDomain | None, one: Listed, trust_ids: bool) -> list[Event]:
     state = listed_state(domain, one)
     if domain is None or domain.state is State.UNKNOWN:
-        told_unknown = domain is not None and domain.last_told is not None
-        if not make.host.listed or told_unknown:
-            return make.discovered(one, state) if state is not None or not told_unknown else []
+        if not make.host.listed or (domain is not None and domain.undiscovered):
+            return make.discovered(one, state)
         domain = KnownDomain(uuid=one.uuid, name=clean(one.name), state=State.UNDEFINED)
     replaced = trust_ids and domain.state in ACTIVE_STATES and None not in (domain.id, one.id) and domain.id != one.id
     if state is None:
@@ -122,11 +121,16 @@ class _Maker(NamedTuple):
         return drafts
 
     def discovered(self, one: Listed, state: State | None) -> list[Event]:
-        """Return the draft for a domain of which nothing is known; one that is being started has not run yet."""
+        """Return the draft for a domain of which nothing is known; one that is being started has not run yet.
+
+        Nothing where *state* is None: one that is being started and transient comes from nothing, which its callbacks
+        will tell; one whose state the driver does not know is discovered when it does.
+        """
         reason = reason_of(one)
-        starting = state is None and reason == "starting-up"
-        if starting and one.persistent is False:
-            return []  # it comes from nothing, which its callbacks will tell
+        if state is None and reason == "starting-up" and one.persistent is not False:
+            state = State.SHUTOFF
+        if state is None:
+            return []
         return [
             Discovered(
                 time=self.now,
@@ -134,7 +138,7 @@ class _Maker(NamedTuple):
                 uri=self.uri,
                 origin=self.origin,
                 domain=Domain(uuid=one.uuid, name=clean(one.name), id=one.id if state in ACTIVE_STATES else None),
-                state=state or (State.SHUTOFF if starting else State.UNKNOWN),
+                state=state,
                 reason=reason,
                 persistent=one.persistent,
             )
