@@ -57,6 +57,8 @@ need_for_testing() {
     has mvn || need maven "fetches that broker"
     has kcat || need kcat "reads from that broker as others would"
     compgen -G "/usr/lib/*/faketime/libfaketime.so.1" >/dev/null || need faketime "gives vmwatch a wrong clock"
+    [ -x /usr/lib/polkit-1/polkitd ] || [ -x /usr/libexec/polkitd ] || need polkitd "refuses rights to private libvirtds' users"
+    has dbus-daemon || need dbus-daemon "carries its answers"
     has openssl || need openssl "makes certificates for brokers and web servers"
 }
 

@@ -2,7 +2,7 @@
 
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Self
@@ -27,8 +27,9 @@ listen_tcp = {listen_tcp}
 listen_addr = "127.0.0.1"
 tcp_port = "{port}"
 auth_tcp = "none"
-auth_unix_ro = "none"
-auth_unix_rw = "none"
+auth_unix_ro = "{auth_unix}"
+auth_unix_rw = "{auth_unix}"
+access_drivers = [{access_drivers}]
 unix_sock_group = "root"
 host_uuid = "{host_uuid}"
 log_outputs = "3:stderr"
@@ -52,7 +53,8 @@ class Libvirtd:
     *kind* "lxc" has containers, for root only.  "test" has only libvirt's test driver and is up in a moment; *drivers*
     adds to it: network, storage, nodedev, secret.  With the network driver the daemon stands in a network of its own.
     *tcp* lets it listen on a port of 127.0.0.1 as well.  *capabilities* is a folder in which daemons keep for each
-    other what QEMU can do: to ask QEMU takes a second.
+    other what QEMU can do: to ask QEMU takes a second.  With *polkit* it asks polkit who may what, by the bus of its
+    cell, and answers only processes in there; *mounts* are more folders of the cell.
     For root it is a system daemon in namespaces, else a session daemon.
     """
 
@@ -64,29 +66,37 @@ class Libvirtd:
         host_name: str = "bed",
         tcp: bool = False,
         capabilities: Path | None = None,
+        polkit: bool = False,
+        mounts: Mapping[str, str] | None = None,
     ) -> None:
         if tcp and "network" in drivers:
             raise ValueError("no TCP port of a network of its own can be reached")
         self.kind = kind
         self.host_name = host_name
+        self._polkit = polkit
         self.port = free_port() if tcp else None
         libvirtd = find("libvirtd", package="libvirt-daemon")
         if kind == "qemu":
             find("qemu-system-x86_64", package="qemu-system-x86")
         wanted = [_find_driver(name) for name in (*([] if kind == "test" else [kind]), *drivers)]
-        self._cell = Cell(host_name, _SYSTEM_FOLDERS, own_network="network" in drivers)
-        self.folder = self._cell.folder
+        self.cell = Cell(host_name, {**_SYSTEM_FOLDERS, **(mounts or {})}, own_network="network" in drivers)
+        self.folder = self.cell.folder
         self._configure(wanted, capabilities)
         options = ["--config", str(self.folder / "libvirtd.conf"), "--pid-file", str(self.folder / "pid")]
         options += ["--listen"] if tcp else []
         self.daemon = Program(
-            self._cell.command(libvirtd, *options), self.folder / "libvirtd.log", environment=self._environment()
+            self.cell.command(libvirtd, *options), self.folder / "libvirtd.log", environment=self._environment()
         )
 
     def _configure(self, drivers: Sequence[Path], capabilities: Path | None) -> None:
         listen = {"listen_tcp": int(self.port is not None), "port": self.port or 0}
-        (self.folder / "libvirtd.conf").write_text(_DAEMON_CONFIGURATION.format(host_uuid=uuid.uuid4(), **listen))
-        owner = _QEMU_OF_ROOT if self._cell.is_namespace else ""
+        rights = {
+            "auth_unix": "polkit" if self._polkit else "none",
+            "access_drivers": '"polkit"' if self._polkit else "",
+        }
+        settings = _DAEMON_CONFIGURATION.format(host_uuid=uuid.uuid4(), **listen, **rights)
+        (self.folder / "libvirtd.conf").write_text(settings)
+        owner = _QEMU_OF_ROOT if self.cell.is_namespace else ""
         (self.folder / "etc/libvirt/qemu.conf").write_text(_QEMU_CONFIGURATION + owner)
         (self.folder / "drivers").mkdir()
         for driver in drivers:
@@ -119,7 +129,7 @@ class Libvirtd:
     @property
     def read_only_uri(self) -> str:
         """What to open read-only; a session daemon has only one socket."""
-        return self._uri("libvirt-sock-ro") if self._cell.is_namespace else self.uri
+        return self._uri("libvirt-sock-ro") if self.cell.is_namespace else self.uri
 
     @property
     def tcp_uri(self) -> str:
@@ -133,12 +143,14 @@ class Libvirtd:
     def _path(self) -> str:
         if self.kind == "test":
             return "default"
-        return "system" if self._cell.is_namespace else "session"
+        return "system" if self.cell.is_namespace else "session"
 
     def start(self) -> None:
         """Start the daemon, and wait until it answers."""
-        self.daemon.start(inside=self._cell.entered())
+        self.daemon.start(inside=self.cell.entered())
         self.daemon.until(self._accepts, "libvirtd accepts connections")
+        if self._polkit:
+            return
         try:
             with self.connection():
                 pass
@@ -184,7 +196,7 @@ class Libvirtd:
 
     def processes(self) -> Iterator[tuple[int, list[str]]]:
         """Tell the number and the command line of the daemon, its guests, and all they have started."""
-        return self._cell.processes()
+        return self.cell.processes()
 
     def guest_pid(self, domain: libvirt.virDomain) -> int:
         """Return the number of the QEMU process of *domain*, to be sent signals."""
@@ -197,7 +209,7 @@ class Libvirtd:
     def close(self) -> None:
         """End the daemon and all of its guests; nothing of them is left."""
         self.daemon.kill()
-        self._cell.close()
+        self.cell.close()
 
 
 def _find_driver(name: str) -> Path:
