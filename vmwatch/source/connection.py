@@ -13,6 +13,7 @@ import libvirt
 import structlog
 
 from vmwatch.errors import HostError
+from vmwatch.source.auth_file import look_at_auth_file
 from vmwatch.source.drivers import refusal
 
 Open = Callable[[str], libvirt.virConnect]
@@ -33,6 +34,7 @@ CLOSE_REASONS = {
 
 _CURES = (
     ("Permission denied", "let this user into the socket's group (usually libvirt), or run as root"),
+    ("denied access", "allow org.libvirt.api.connect.getattr in polkit, or correct libvirt's other access driver"),
     ("authentication", "allow org.libvirt.unix.monitor in polkit, or give credentials in a libvirt auth file"),
     ("No such file or directory", "install and start libvirtd (or virtqemud), or correct the socket in the URI"),
     ("Connection refused", "start libvirt's daemon there, and let it listen"),
@@ -68,6 +70,7 @@ def open_libvirt(uri: str, *, read_only: bool | None = None, auth_file: Path | N
     if refused:
         raise HostError(refused)
     if auth_file is not None:
+        look_at_auth_file(auth_file)
         uri += ("&" if "?" in uri else "?") + "authfile=" + quote(str(auth_file))
     try:
         if read_only is not False:
