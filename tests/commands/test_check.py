@@ -1,5 +1,6 @@
 """`vmwatch check`: what was tried, in a table or as JSON, and a status to go by."""
 
+import grp
 import json
 import os
 import socket
@@ -17,7 +18,7 @@ POLLED = '[[libvirt]]\nuri = "test:///default"\nname = "h"\nevents = "polling"\n
 
 
 @pytest.fixture
-def polkit_daemon() -> Iterator[Libvirtd]:
+def closed_daemon() -> Iterator[Libvirtd]:
     try:
         bed = Libvirtd("test")
     except NotInstalledError as missing:
@@ -112,16 +113,19 @@ def test_a_shard_without_a_host_would_watch_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_who_is_not_let_in_is_told_the_line_that_grants_it(tmp_path: Path, polkit_daemon: Libvirtd) -> None:
-    socket_path = polkit_daemon.folder / "run/libvirt/libvirt-sock-ro"
-    socket_path.chmod(0o700)
-    for folder in (polkit_daemon.folder, tmp_path):
+def test_who_is_not_let_in_is_told_the_line_that_grants_it(tmp_path: Path, closed_daemon: Libvirtd) -> None:
+    socket_path = closed_daemon.folder / "run/libvirt/libvirt-sock-ro"
+    group = next(one for one in grp.getgrall() if one.gr_gid)
+    os.chown(socket_path, -1, group.gr_gid)
+    socket_path.chmod(0o770)
+    for folder in (closed_daemon.folder, tmp_path):
         folder.chmod(0o755)
-    uri = f"--libvirt.uri={polkit_daemon.read_only_uri}"
+    uri = f"--libvirt.uri={closed_daemon.read_only_uri}"
     as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *VMWATCH, "check", uri, ANY_PORT]
     told = subprocess.run(
         as_nobody, env=environment(tmp_path), cwd="/", capture_output=True, text=True, timeout=60, check=False
     )
     assert told.returncode == 1, told.stderr
     assert "Permission denied" in told.stdout
-    assert "to be let in: sudo usermod -aG libvirt nobody" in told.stdout
+    needed = f"missing right to use {socket_path}, needed for the connection itself"
+    assert f"{needed}: sudo usermod -aG {group.gr_name} nobody" in told.stdout

@@ -25,7 +25,13 @@ def said(driver: str, **more: Any) -> HostFinding:
 def test_a_host_that_refuses_a_right_would_fail_and_the_line_that_grants_it_is_said() -> None:
     host = said("qemu", missing_rights=(MissingRight("domain.read", "statistics", "sudo grant-it"),))
     assert not host.good
-    assert "missing right domain.read, needed for statistics: sudo grant-it" in list(host.more)
+    assert "missing right domain.read, needed for statistics, to be granted there: sudo grant-it" in list(host.more)
+
+
+def test_what_may_be_hidden_is_said_but_is_no_failure() -> None:
+    host = said("qemu", perhaps_missing=(MissingRight("domain.getattr", "domains", "sudo grant-it"),))
+    assert host.good
+    assert any(line.startswith("perhaps missing right domain.getattr, ") for line in host.more)
 
 
 def test_what_events_do_not_tell_is_said_and_what_is_done_instead() -> None:

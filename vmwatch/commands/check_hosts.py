@@ -8,9 +8,10 @@ from vmwatch.errors import HostError
 from vmwatch.settings import HostSettings
 from vmwatch.source.connection import without_credentials
 from vmwatch.source.drivers import Driver
+from vmwatch.source.facts import is_local
 from vmwatch.source.plan import Plan, plan
 from vmwatch.source.probe import Found, probe
-from vmwatch.source.rights import MissingRight, grant_for
+from vmwatch.source.rights import MissingRight, shut_out
 
 _FAMILIES = {"network": "networks", "storage_pool": "storage pools", "node_device": "devices", "secret": "secrets"}
 
@@ -34,7 +35,7 @@ class Measuring(msgspec.Struct, frozen=True):
 
 
 class HostFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """One host; what it gives is there only where it is *good*; *grant* is a line that would let us in where not."""
+    """One host; what it gives is there only where it was opened; *perhaps_missing* does not make it bad."""
 
     kind: str = "host"
     name: str
@@ -48,15 +49,17 @@ class HostFinding(msgspec.Struct, frozen=True, kw_only=True):
     measuring: Measuring | None = None
     away: dict[str, str] = {}
     missing_rights: tuple[MissingRight, ...] = ()
-    grant: str = ""
+    perhaps_missing: tuple[MissingRight, ...] = ()
 
     @property
     def more(self) -> Iterator[str]:
         """Yield further lines for people."""
-        if self.grant:
-            yield f"to be let in: {self.grant}"
+        where = "" if is_local(self.uri) else ", to be granted there"
         for right in self.missing_rights:
-            yield f"missing right {right.right}, needed for {right.needed_for}: {right.grant}"
+            yield f"missing right {right.right}, needed for {right.needed_for}{where}: {right.grant}"
+        for right in self.perhaps_missing:
+            needed = f"{right.needed_for} (none is listed)"
+            yield f"perhaps missing right {right.right}, needed for {needed}{where}: {right.grant}"
         if self.watching is not None:
             yield from _watching_lines(self.watching)
         if self.measuring is not None:
@@ -71,7 +74,9 @@ def check_host(settings: HostSettings) -> HostFinding:
     try:
         found = probe(settings)
     except HostError as error:
-        return HostFinding(name=settings.name, good=False, text=str(error), uri=uri, grant=grant_for(error))
+        missing = shut_out(error, settings.uri, read_only=settings.read_only)
+        rights = (missing,) if missing else ()
+        return HostFinding(name=settings.name, good=False, text=str(error), uri=uri, missing_rights=rights)
     return finding(settings, found)
 
 
@@ -90,6 +95,7 @@ def finding(settings: HostSettings, found: Found) -> HostFinding:
         measuring=_measuring(found),
         away=dict(found.families),
         missing_rights=found.missing_rights,
+        perhaps_missing=found.perhaps_missing,
     )
 
 

@@ -15,7 +15,7 @@ from vmwatch.source.facts import connected_event, family_uri
 from vmwatch.source.fallback import Fallback
 from vmwatch.source.loop import start_event_loop
 from vmwatch.source.register import FAMILIES
-from vmwatch.source.rights import MissingRight, missing_rights
+from vmwatch.source.rights import MissingRight, ask_rights
 from vmwatch.source.sampler_reader import GROUP_BITS
 
 ANSWER_SECONDS = 15.0
@@ -36,6 +36,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[str, ...] | None
     families: Mapping[str, str]
     missing_rights: tuple[MissingRight, ...]
+    perhaps_missing: tuple[MissingRight, ...] = ()
 
 
 def probe(settings: HostSettings, seconds: float = ANSWER_SECONDS) -> Found:
@@ -58,7 +59,7 @@ def _found(settings: HostSettings) -> Found | HostError:
     except HostError as error:
         return error
     try:
-        missing = tuple(missing_rights(connection))
+        rights = ask_rights(connection, settings.uri)
         event = connected_event(connection, settings.name, without_credentials(settings.uri), local=False)
         return Found(
             driver=driver_of_type(event.driver),
@@ -68,7 +69,8 @@ def _found(settings: HostSettings) -> Found | HostError:
             has_bulk_statistics=_has(lambda: connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)),
             calls=_answering(connection),
             families=dict(_families(settings)),
-            missing_rights=missing,
+            missing_rights=rights.missing,
+            perhaps_missing=rights.perhaps,
         )
     except libvirt.libvirtError as error:
         return host_error(error)
@@ -113,10 +115,12 @@ def _register(connection: libvirt.virConnect) -> None:
 
 
 def _has(call: Callable[[], object]) -> bool:
+    """Say whether the driver has *call*; one that it refuses us it has."""
     try:
         call()
     except libvirt.libvirtError as error:
-        if error.get_error_code() in {*UNSUPPORTED, libvirt.VIR_ERR_ACCESS_DENIED}:
+        if error.get_error_code() in UNSUPPORTED:
             return False
-        raise
+        if error.get_error_code() != libvirt.VIR_ERR_ACCESS_DENIED:
+            raise
     return True
