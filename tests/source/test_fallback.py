@@ -136,6 +136,20 @@ def test_a_domain_of_which_nothing_can_be_read_says_why() -> None:
     assert caught.value.get_error_code() == libvirt.VIR_ERR_OPERATION_FAILED
 
 
+def test_a_call_that_fails_is_had_unless_the_driver_says_that_it_lacks_it() -> None:
+    bad = Domain(
+        info=failed(libvirt.VIR_ERR_OPERATION_FAILED),
+        memoryStats=failed(libvirt.VIR_ERR_INTERNAL_ERROR),
+        blockStats=(1, 2, 3, 4, 5),
+        interfaceStats=failed(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED),
+    )
+    gone, bare = Domain(info=failed(libvirt.VIR_ERR_NO_DOMAIN)), Domain(XMLDesc="<domain/>", memoryStats={})
+    bare.UUIDString = lambda: "another"
+    assert Fallback(GROUPS).had(bad, [gone, bad]) == ("info", "memoryStats", "blockStats")
+    assert Fallback(GROUPS).had(bare, [bare]) == ("info", "memoryStats", "blockStats", "interfaceStats")
+    assert Fallback(GROUPS).had(bare, [bare, bad]) == ("info", "memoryStats", "blockStats")
+
+
 def test_a_domain_that_has_gone_is_nobodys_failure() -> None:
     with pytest.raises(libvirt.libvirtError) as caught:
         record_of(Domain(info=failed(libvirt.VIR_ERR_NO_DOMAIN)))

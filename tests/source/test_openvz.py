@@ -125,3 +125,21 @@ def test_memory_that_the_driver_always_says_is_0_is_absent(containers: Container
     _, figures = samples_of(containers)["102"]
     assert figures["libvirt_domain_info_virtual_cpus"] == 1
     assert [name for name in figures if "memory" in name] == []
+
+
+def test_one_container_that_cannot_be_measured_does_not_pass_for_a_driver_that_cannot_measure(
+    containers: Containers, tmp_path: Path
+) -> None:
+    containers.tell_cpu_time(102, 300)
+    check = [sys.executable, "-m", "vmwatch", "check", "--libvirt.uri=openvz:///system", "--format=json"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "STATE_DIRECTORY": str(tmp_path / "state")}
+    answer = subprocess.run(
+        containers.command(*check, "--web.listen-address=127.0.0.1:0"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    (host,) = [one for one in json.loads(answer.stdout)["findings"] if one["kind"] == "host"]
+    assert host["measuring"]["calls"] == ["info", "interfaceStats"]

@@ -5,6 +5,7 @@ fails for a domain costs that domain these figures; what a driver is known to an
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -59,9 +60,12 @@ class Fallback:
             more |= _state_or_raise(domain, failure)
         return {key: value for key, value in more.items() if self._is_wanted(key) and key not in driver.wrong} | record
 
-    def answering(self, connection: libvirt.virConnect, domain: libvirt.virDomain) -> tuple[str, ...]:
-        """Return the calls that *domain* answers, of all there are."""
-        return tuple(call for call in self._read if self._call([call], connection, domain)[1] is None)
+    def had(self, connection: libvirt.virConnect, domains: Sequence[libvirt.virDomain]) -> tuple[str, ...]:
+        """Return the calls of which the driver does not say that it lacks them, asked of each of *domains*."""
+        for domain in domains:
+            with suppress(libvirt.libvirtError):  # it is gone, or the connection is: no word about the driver
+                self._call([call for call in self._read if call not in self._lacking], connection, domain)
+        return tuple(call for call in self._read if call not in self._lacking)
 
     def _call(
         self, calls: Sequence[str], connection: libvirt.virConnect, domain: libvirt.virDomain

@@ -20,12 +20,14 @@ from vmwatch.source.sampler_reader import GROUP_BITS
 
 ANSWER_SECONDS = 15.0
 
+_DOMAINS_ASKED = 5
+
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What a host said: its *driver*, how many *domains* it has, whether it takes the registration of events.
 
-    *calls* are those for each domain that a domain which runs answered (None: there is none to ask), *families* why
-    events of networks, pools, devices and secrets cannot be had, where they cannot.
+    *calls* are those for each domain that its driver does not deny having (None: no domain runs that could be asked),
+    *families* why events of networks, pools, devices and secrets cannot be had, where they cannot.
     """
 
     driver: Driver
@@ -89,10 +91,9 @@ def _domains(connection: libvirt.virConnect, flags: int) -> list[libvirt.virDoma
 
 
 def _answering(connection: libvirt.virConnect) -> tuple[str, ...] | None:
-    """Ask the first domain that runs; one that hangs is what the deadline is for."""
-    for domain in _domains(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
-        return Fallback(tuple(GROUP_BITS)).answering(connection, domain)
-    return None
+    """Ask a few domains that run; one that hangs is what the deadline is for."""
+    domains = _domains(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)[:_DOMAINS_ASKED]
+    return Fallback(tuple(GROUP_BITS)).had(connection, domains) if domains else None
 
 
 def _families(settings: HostSettings) -> list[tuple[str, str]]:
