@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
+from urllib.parse import urlsplit
 
 import libvirt
 import msgspec
@@ -10,8 +11,8 @@ import msgspec
 from vmwatch.errors import HostError
 from vmwatch.settings import HostSettings
 from vmwatch.source.connection import UNSUPPORTED, host_error, open_libvirt, without_credentials
-from vmwatch.source.drivers import Driver, driver_of_type
-from vmwatch.source.facts import connected_event, family_uri
+from vmwatch.source.drivers import Driver, driver_of_type, driver_of_uri
+from vmwatch.source.facts import connected_event, family_uri, is_local
 from vmwatch.source.fallback import Fallback
 from vmwatch.source.loop import start_event_loop
 from vmwatch.source.register import FAMILIES
@@ -21,6 +22,10 @@ from vmwatch.source.sampler_reader import GROUP_BITS
 ANSWER_SECONDS = 15.0
 
 _DOMAINS_ASKED = 5
+
+_ASKED_DIRECTLY = frozenset({"esx", "hyper-v", "phyp"})
+_BY_PROGRAMS = frozenset({"openvz", "vmware", "vbox"})
+"""Drivers that have no daemon of libvirt's where their domains run."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +54,20 @@ def probe(settings: HostSettings, seconds: float = ANSWER_SECONDS) -> Found:
     try:
         answer = answers.get(timeout=seconds)
     except Empty:
-        raise HostError(f"no answer within {seconds:g} s", "look whether libvirt's daemon there hangs") from None
+        raise HostError(f"no answer within {seconds:g} s", cure_of_silence(settings.uri)) from None
     if isinstance(answer, HostError):
         raise answer
     return answer
+
+
+def cure_of_silence(uri: str) -> str:
+    """Say where to look when *uri* does not answer: at who answers there."""
+    driver = driver_of_uri(uri)
+    if driver.type in _ASKED_DIRECTLY:
+        return f"look whether {urlsplit(uri).hostname} is up and not overloaded: libvirt asks it directly"
+    if driver.type in _BY_PROGRAMS and is_local(uri):
+        return f"look whether the programs of {driver.name} hang, which libvirt asks"
+    return "look whether libvirt's daemon there hangs"
 
 
 def _found(settings: HostSettings) -> Found | HostError:
