@@ -154,6 +154,10 @@ def test_a_flag_beats_the_file(tmp_path: Path) -> None:
         ("[labels]\n'a-b' = 'x'\n", "vmwatch.toml:2: labels.a-b: expected a label's name"),
         ("[web]\nlisten_addresses = ['9177']\n", "vmwatch.toml:2: web.listen_addresses: expected"),
         ("[stats\n", "vmwatch.toml: this is not TOML: "),
+        (
+            "[[libvirt]]\nname = 'a'\nuri = 'qemu+tcp://[fe80::1/system'\n",
+            "vmwatch.toml:3: libvirt[0].uri: expected a libvirt URI, such as ",
+        ),
     ],
 )
 def test_what_is_wrong_names_file_line_key_and_what_was_expected(tmp_path: Path, text: str, told: str) -> None:
@@ -173,6 +177,18 @@ def test_two_hosts_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_two_uris_of_one_name_are_refused_by_the_name_of_their_flag() -> None:
     with pytest.raises(ConfigError, match=r"^--libvirt\.uri: qemu:///system and lxc:///system would both be called"):
         load(Flags(uris=("qemu:///system", "lxc:///system")))
+
+
+@pytest.mark.parametrize("uri", ["qemu+tcp://[fe80::1/system", "test:///x\0y"])
+def test_what_is_no_uri_is_refused_by_the_name_of_its_flag(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--libvirt\.uri: expected a libvirt URI"):
+        load(Flags(uris=(uri,)))
+
+
+def test_passwords_in_uris_of_one_name_are_not_repeated() -> None:
+    with pytest.raises(ConfigError, match=r"esx://root@h:1/ and esx://root@h:2/ would both be called") as caught:
+        load(Flags(uris=("esx://root:HUNTER2@h:1/", "esx://root:HUNTER2@h:2/")))
+    assert "HUNTER2" not in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_a_host_that_is_listed_twice_is_one(tmp_path: Path) -> None:
         ("{", r"hosts.json:1: this is neither JSON nor YAML"),
         ('{"targets": []}', r"hosts.json: expected a list of groups"),
         ('[{"targets": "node-1"}]', r"\[0\].targets: expected a list"),
+        ('[{"targets": ["qemu+tcp://[secret/system"]}]', r"hosts.json: \[0\].targets\[0\]: expected a libvirt URI"),
         ('[{"targets": ["secret"]}]', r"\[0\].targets\[0\]: expected a libvirt URI"),
         ('[{"targets": ["a:///", "b:///"], "labels": {"host": "c"}}]', r"labels.host: expected one target"),
         ('[{"targets": ["qemu://n/system"]}, {"targets": ["lxc://n/system"]}]', r'"n" is the name of another host'),

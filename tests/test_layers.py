@@ -10,7 +10,7 @@ import pytest
 LAYERS = re.findall(
     r"\S+",
     """
-    __version__ errors threads words systemd directory
+    __version__ errors threads words systemd directory uris
     events
     encode severity choose terminal
     sample counters rates state

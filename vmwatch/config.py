@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_type_hints
-from urllib.parse import urlsplit
 
 from vmwatch.config_place import Place, WrongKeyError, line_of
 from vmwatch.config_table import convert, read_table
@@ -31,6 +30,7 @@ from vmwatch.settings import (
     StatsSettings,
     WebSettings,
 )
+from vmwatch.uris import host_of, without_credentials
 
 DEFAULT_URI = "qemu:///system"
 
@@ -105,11 +105,19 @@ def default_state_directory(environment: Mapping[str, str] = os.environ, *, root
 
 
 def host_name(uri: str) -> str:
-    """Return the host part of *uri* as it is written there, else this machine's name."""
-    authority = urlsplit(uri).netloc.rpartition("@")[2]
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0]
-    return authority.partition(":")[0] or machine_name()
+    """Return the host part of *uri* as it is written there, else this machine's name; ValueError where it is no URI."""
+    return host_of(uri) or machine_name()
+
+
+def named(host: HostSettings, place: str | Place) -> HostSettings:
+    """Return *host* with a name; ConfigError where the URI at *place* is none."""
+    try:
+        name = host_name(host.uri)
+    except ValueError as error:
+        if isinstance(place, Place):
+            raise WrongKeyError(place, str(error)) from error
+        raise ConfigError(f"{place}: {error}") from error
+    return replace(host, name=host.name or name)
 
 
 def _text(path: Path) -> str:
@@ -156,19 +164,22 @@ def _hosts(listed: Sequence[HostSettings], uris: Sequence[str], *, default: bool
     if uris:
         listed = [by_uri.get(uri) or HostSettings(uri=uri) for uri in dict.fromkeys(uris)]
     defaults = [HostSettings(DEFAULT_URI)] if default else []
-    named = [replace(host, name=host.name or host_name(host.uri)) for host in listed or defaults]
+    hosts = [
+        named(host, "--libvirt.uri" if uris else Place(("libvirt", index, "uri")))
+        for index, host in enumerate(listed or defaults)
+    ]
     first: dict[str, int] = {}
-    for index, host in enumerate(named):
+    for index, host in enumerate(hosts):
         other = first.setdefault(host.name, index)
         if other != index and uris:
-            both = f"{named[other].uri} and {host.uri}"
+            both = " and ".join(without_credentials(one.uri) for one in (hosts[other], host))
             raise ConfigError(f'--libvirt.uri: {both} would both be called "{host.name}"; name them in a configuration')
         if other != index:
             raise WrongKeyError(
                 Place(("libvirt", index, "name")),
                 f'"{host.name}" is the name of libvirt[{other}] too: expected a name of its own for each host',
             )
-    return tuple(named)
+    return tuple(hosts)
 
 
 def _exporter(name: str, table: Any, place: Place) -> ExporterSettings:

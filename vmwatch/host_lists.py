@@ -8,13 +8,13 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from vmwatch.config import host_name
+from vmwatch import config
 from vmwatch.errors import ConfigError
 from vmwatch.settings import HostList, HostSettings, Shard
 
@@ -102,8 +102,7 @@ def _host(target: str, name: str, one: HostList, place: str) -> HostSettings:
             raise ConfigError(f'{place}: expected a libvirt URI, or uri = "...{{host}}..." in [[libvirt_files]]')
         uri = one.uri.replace("{host}", _machine(target))
     common = {field: getattr(one, field) for field in _COMMON}
-    host = HostSettings(uri=uri, **common)
-    return replace(host, name=name or host_name(uri))
+    return config.named(HostSettings(uri=uri, name=name, **common), place)
 
 
 def _machine(target: str) -> str:

@@ -172,3 +172,49 @@ def test_without_configuration_the_checkout_falls_back_step_by_step(tmp_path: Pa
     vmwatch.start()
     vmwatch.until(lambda: "from-the-file (test:///default)" in vmwatch.tail(), "the file's host")
     assert vmwatch.stop() == 0
+
+
+PASSWORDS = """
+[[libvirt]]
+name = "plain"
+uri = "esx://root:HUNTER2@127.0.0.1:1/?transport=http"
+[[libvirt]]
+name = "parameter"
+uri = "qemu+tcp://127.0.0.1:1/system?password=HUNTER2"
+[[libvirt]]
+name = "space"
+uri = "esx://root:HUN TER2@127.0.0.1:1/"
+[[libvirt]]
+name = "path"
+uri = "esx://root:HUNTER2/x@127.0.0.1:1/"
+[[libvirt]]
+name = "fragment"
+uri = "esx://root:HUNTER2#x@127.0.0.1:1/"
+[exporters.json_log]
+[exporters.prometheus]
+"""
+
+
+def test_no_password_in_a_uri_leaves_it(tmp_path: Path) -> None:
+    (tmp_path / "vmwatch.toml").write_text(PASSWORDS)
+    port = free_port()
+    vmwatch = program(
+        tmp_path, "run", "--config.file=vmwatch.toml", f"--web.listen-address=127.0.0.1:{port}", "--log.level=debug"
+    )
+    vmwatch.start()
+    try:
+        for host in ("plain", "parameter", "space", "path", "fragment"):
+            told = f'"host":"{host}"'
+            vmwatch.until(lambda told=told: told in vmwatch.log.read_text(), f"{host} is told")  # type: ignore[misc]
+        pages = [
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}").read()
+            for path in ("/", "/metrics", "/api/v1/domains")
+        ]
+        assert vmwatch.stop() == 0
+    finally:
+        vmwatch.kill()
+    kept = [path.read_bytes() for path in (tmp_path / "state").iterdir() if path.is_file()]
+    assert b"esx://root@127.0.0.1:1/" in b"".join(kept)
+    assert not any(b"HUN" in text or b"TER2" in text for text in (vmwatch.log.read_bytes(), *pages, *kept))
+    checked = run(tmp_path, "check", "--config.file=vmwatch.toml", ANY_PORT)
+    assert "HUN" not in checked.stdout + checked.stderr

@@ -6,12 +6,12 @@ import msgspec
 
 from vmwatch.errors import HostError
 from vmwatch.settings import HostSettings
-from vmwatch.source.connection import without_credentials
 from vmwatch.source.drivers import Driver
 from vmwatch.source.facts import is_local
 from vmwatch.source.plan import Plan, plan
 from vmwatch.source.probe import Found, probe
 from vmwatch.source.rights import MissingRight, shut_out
+from vmwatch.uris import without_credentials
 
 _FAMILIES = {"network": "networks", "storage_pool": "storage pools", "node_device": "devices", "secret": "secrets"}
 

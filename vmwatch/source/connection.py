@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import libvirt
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from vmwatch.errors import HostError
 from vmwatch.source.auth_file import look_at_auth_file
 from vmwatch.source.drivers import refusal
+from vmwatch.uris import masked
 
 Open = Callable[[str], libvirt.virConnect]
 """Opens a URI, as `open_libvirt` does."""
@@ -49,19 +50,14 @@ _CURES = (
 log = structlog.get_logger(__name__)
 
 
-def host_error(error: libvirt.libvirtError) -> HostError:
-    """Return what libvirt says, in its words, and what to do about it."""
-    reason = error.get_error_message() or str(error)
+def host_error(error: libvirt.libvirtError, uri: str = "") -> HostError:
+    """Return what libvirt says, in its words but without the password in *uri*, and what to do about it.
+
+    libvirt 9.0.0 repeats a URI that it cannot read or has no driver for.
+    """
+    reason = masked(error.get_error_message() or str(error), uri)
     cure = next((cure for sign, cure in _CURES if sign.lower() in reason.lower()), "")
     return HostError(reason, cure)
-
-
-def without_credentials(uri: str) -> str:
-    """Return *uri* as it may be shown: without a password in it."""
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    return parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def open_libvirt(uri: str, *, read_only: bool | None = None, auth_file: Path | None = None) -> libvirt.virConnect:
@@ -81,7 +77,7 @@ def open_libvirt(uri: str, *, read_only: bool | None = None, auth_file: Path | N
                     raise
         return libvirt.open(uri)
     except libvirt.libvirtError as error:
-        raise host_error(error) from error
+        raise host_error(error, uri) from error
 
 
 class Connection:

@@ -15,7 +15,7 @@ from vmwatch.pipeline import HostStatus, Publish
 from vmwatch.sample import HostSample
 from vmwatch.settings import HostSettings, MetadataLabel, ShowSettings, StatsSettings
 from vmwatch.source.callbacks import Callback
-from vmwatch.source.connection import Connection, Open, host_error, open_libvirt, without_credentials
+from vmwatch.source.connection import Connection, Open, host_error, open_libvirt
 from vmwatch.source.drivers import Look, driver_of_type, driver_of_uri, version_text
 from vmwatch.source.facts import connected_event, family_uri, is_local
 from vmwatch.source.fallback import Fallback
@@ -32,6 +32,7 @@ from vmwatch.source.sampler import Sampler
 from vmwatch.source.standing import Standing
 from vmwatch.state import KnownState
 from vmwatch.stream import now
+from vmwatch.uris import without_credentials
 
 log = structlog.get_logger(__name__)
 

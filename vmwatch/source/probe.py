@@ -10,7 +10,7 @@ import msgspec
 
 from vmwatch.errors import HostError
 from vmwatch.settings import HostSettings
-from vmwatch.source.connection import UNSUPPORTED, host_error, open_libvirt, without_credentials
+from vmwatch.source.connection import UNSUPPORTED, host_error, open_libvirt
 from vmwatch.source.drivers import Driver, driver_of_type, driver_of_uri
 from vmwatch.source.facts import connected_event, family_uri, is_local
 from vmwatch.source.fallback import Fallback
@@ -18,6 +18,7 @@ from vmwatch.source.loop import start_event_loop
 from vmwatch.source.register import FAMILIES
 from vmwatch.source.rights import MissingRight, ask_rights
 from vmwatch.source.sampler_reader import GROUP_BITS
+from vmwatch.uris import without_credentials
 
 ANSWER_SECONDS = 15.0
 
