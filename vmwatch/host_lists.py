@@ -1,26 +1,29 @@
-"""Lists of hosts in files that others write, in the format of Prometheus' file_sd, and which of them are our shard's.
-
-A file is JSON or YAML: groups with `targets`, and `labels` that are left alone but for `host`, the name of a group's
-only target.  A target is a libvirt URI, or a machine (with a port or not) where the table says what to make of it.
-"""
+"""Lists of hosts in files that others write, as they are now, and which of the hosts are our shard's."""
 
 import glob
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import yaml
+import structlog
 
-from vmwatch import config
 from vmwatch.errors import ConfigError
+from vmwatch.host_lists_file import read_list
 from vmwatch.settings import HostList, HostSettings, Shard
 
-MOST_BYTES = 16 * 1024 * 1024
+log = structlog.get_logger(__name__)
 
-_COMMON = tuple(field.name for field in fields(HostSettings) if field.name not in ("uri", "name"))
+
+class _File(NamedTuple):
+    """A file, as one that the list of this number matches: another list may make other hosts of it."""
+
+    number: int
+    path: Path
+
+
+_Look = tuple[int, int, int]
+_Hosts = tuple[HostSettings, ...]
 
 
 def all_hosts(named: Sequence[HostSettings], lists: Sequence[HostList], shard: Shard) -> tuple[HostSettings, ...]:
@@ -28,13 +31,91 @@ def all_hosts(named: Sequence[HostSettings], lists: Sequence[HostList], shard: S
 
     What is listed again is the same host; another one of the same name is wrong.
     """
-    found: dict[str, HostSettings] = {host.name: host for host in named}
-    for one in lists:
-        for path in paths(one):
-            for host in read_list(path, one):
+    return HostLists(named, lists, shard).hosts
+
+
+class HostLists:
+    """The hosts of `all_hosts`, which it reads at once (ConfigError), and again when files change.  Blocks.
+
+    Later each file is on its own: one that is broken, or would give two hosts one name, keeps what it said last.
+    """
+
+    def __init__(self, named: Sequence[HostSettings], lists: Sequence[HostList], shard: Shard) -> None:
+        self._named = named
+        self._lists = lists
+        self._shard = shard
+        self._looks = self._look()
+        self._right = {file: read_list(file.path, lists[file.number]) for file in self._looks}
+        """What each file said when it was last right."""
+        self._taken = dict(self._right)
+        """What of that is taken over: no two hosts of one name."""
+        self.hosts = self._merged(self._taken)
+
+    def again(self) -> bool:
+        """Look at the files again, take over into `hosts` what is right of what has changed, and say whether some has.
+
+        What is wrong is told, once for each change.
+        """
+        looks, before = self._look(), self._looks
+        if looks == before:
+            return False
+        self._looks = looks
+        self._right = {file: hosts for file, hosts in self._right.items() if file in looks}
+        for file, look in looks.items():
+            if before.get(file) != look:
+                self._read(file)
+        self._taken = self._without_clashes()
+        self.hosts = self._merged(self._taken)
+        return True
+
+    def _look(self) -> Mapping[_File, _Look]:
+        """Return the files that are there, in order, with what changes when one is written."""
+        files = (_File(number, path) for number, one in enumerate(self._lists) for path in paths(one))
+        return {file: _look(file.path) for file in files}
+
+    def _read(self, file: _File) -> None:
+        try:
+            self._right[file] = read_list(file.path, self._lists[file.number])
+        except ConfigError as error:
+            log.error("list of hosts not taken over", reason=str(error))
+        except Exception:  # a bug that one file brings up harms that file only
+            log.exception("list of hosts not taken over", path=str(file.path))
+
+    def _without_clashes(self) -> dict[_File, _Hosts]:
+        """Return what each file says now, or said before where that would clash with others."""
+        taken = {file: self._taken[file] for file in self._looks if file in self._right and file in self._taken}
+        waiting = {file: hosts for file, hosts in self._right.items() if taken.get(file) != hosts}
+        if self._clash(self._right) is None:
+            return dict(self._right)
+        while waiting:
+            refused: dict[_File, str] = {}
+            for file, hosts in waiting.items():
+                if clash := self._clash(taken | {file: hosts}):
+                    refused[file] = clash
+                else:
+                    taken[file] = hosts
+            if len(refused) == len(waiting):  # else what was refused may have its place now
+                break
+            waiting = {file: waiting[file] for file in refused}
+        for file in waiting:
+            log.error("list of hosts not taken over", path=str(file.path), reason=refused[file])
+        return taken
+
+    def _clash(self, contents: Mapping[_File, _Hosts]) -> str | None:
+        try:
+            self._merged(contents)
+        except ConfigError as error:
+            return str(error)
+        return None
+
+    def _merged(self, contents: Mapping[_File, _Hosts]) -> tuple[HostSettings, ...]:
+        found: dict[str, HostSettings] = {host.name: host for host in self._named}
+        for file in sorted(contents):
+            for host in contents[file]:
                 if found.setdefault(host.name, host).uri != host.uri:
-                    raise ConfigError(f'{path}: "{host.name}" is the name of another host too: expected one for each')
-    return tuple(host for host in found.values() if is_ours(host.name, shard))
+                    text = f'{file.path}: "{host.name}" is the name of another host too: expected one for each'
+                    raise ConfigError(text)
+        return tuple(host for host in found.values() if is_ours(host.name, self._shard))
 
 
 def is_ours(name: str, shard: Shard) -> bool:
@@ -48,64 +129,9 @@ def paths(one: HostList) -> list[Path]:
     return sorted({Path(path) for pattern in one.files for path in glob.glob(pattern, recursive=True)})  # noqa: PTH207
 
 
-def fingerprint(lists: Sequence[HostList]) -> tuple[tuple[str, int, int, int], ...]:
-    """Return what changes when a file of the *lists* comes, goes or is written."""
-    return tuple(_look(path) for one in lists for path in paths(one))
-
-
-def _look(path: Path) -> tuple[str, int, int, int]:
+def _look(path: Path) -> _Look:
     try:
         status = path.stat()
     except OSError:  # it has just gone
-        return str(path), 0, 0, 0
-    return str(path), status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def read_list(path: Path, one: HostList) -> Iterator[HostSettings]:
-    """Yield the hosts of one file; ConfigError where it is not as it has to be."""
-    for number, group in enumerate(_groups(path)):
-        targets, labels = group.get("targets"), group.get("labels") or {}
-        place = f"{path}: [{number}]"
-        if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
-            raise ConfigError(f"{place}.targets: expected a list of libvirt URIs")
-        if not isinstance(labels, Mapping):
-            raise ConfigError(f"{place}.labels: expected a table")
-        name = labels.get("host", "")
-        if name and len(targets) > 1:
-            raise ConfigError(f"{place}.labels.host: expected one target only where there is a name")
-        for at, target in enumerate(targets):
-            yield _host(target, str(name), one, f"{place}.targets[{at}]")
-
-
-def _groups(path: Path) -> Iterable[Mapping[str, Any]]:
-    try:
-        if os.stat(path).st_size > MOST_BYTES:  # noqa: PTH116
-            raise ConfigError(f"{path}: expected a list of hosts, not so much")
-        groups = yaml.safe_load(path.read_text("utf-8"))  # JSON is YAML
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: this is neither JSON nor YAML") from error
-    if groups is None:
-        return []
-    if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
-        raise ConfigError(f"{path}: expected a list of groups with targets, as Prometheus' file_sd has them")
-    return groups
-
-
-def _host(target: str, name: str, one: HostList, place: str) -> HostSettings:
-    uri = target
-    if "://" not in target and not target.startswith("test:"):
-        if "{host}" not in one.uri:
-            raise ConfigError(f'{place}: expected a libvirt URI, or uri = "...{{host}}..." in [[libvirt_files]]')
-        uri = one.uri.replace("{host}", _machine(target))
-    common = {field: getattr(one, field) for field in _COMMON}
-    return config.named(HostSettings(uri=uri, name=name, **common), place)
-
-
-def _machine(target: str) -> str:
-    """Return *target* without its port: of another service, as in lists made for Prometheus."""
-    host, colon, port = target.rpartition(":")
-    return host if colon and port.isdigit() and (":" not in host or host.endswith("]")) else target
+        return 0, 0, 0
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from vmwatch.errors import ConfigError
-from vmwatch.host_lists import all_hosts, fingerprint
+from vmwatch.host_lists import HostLists
 from vmwatch.settings import HostSettings, Settings
 from vmwatch.source.host import Host
 from vmwatch.source.line import OPENINGS_AT_ONCE
+from vmwatch.threads import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -23,25 +23,39 @@ class Roster:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._turns = asyncio.Semaphore(OPENINGS_AT_ONCE)
-        self._read = fingerprint(settings.host_lists)
-        self._hosts = self._make(self._look(), {})
+        self._lists = HostLists(settings.hosts, settings.host_lists, settings.shard)
+        self._looking: asyncio.Future[bool] | None = None
+        self._hosts: Sequence[Host] = ()
+        self._take_over()
 
     def __call__(self) -> Sequence[Host]:
-        """Return the hosts, after a look at the lists."""
-        look = fingerprint(self._settings.host_lists)
-        if look != self._read:
-            self._read = look
-            try:
-                self._hosts = self._make(self._look(), {host.settings: host for host in self._hosts})
-            except ConfigError as error:
-                log.error("list of hosts not taken over", reason=str(error))
+        """Return the hosts as the last look at the lists found them, and begin the next one.
+
+        Looking takes as long as the lists are long and their disk is slow, so it is done in a thread, which ends with
+        it: nobody has to end it.
+        """
+        if not self._settings.host_lists or (self._looking and not self._looking.done()):
+            return self._hosts
+        if self._looking:
+            self._end_look(self._looking)
+        worker = Worker("lists of hosts")
+        self._looking = worker.submit(self._lists.again)
+        worker.end()
         return self._hosts
 
-    def _look(self) -> Sequence[HostSettings]:
-        hosts = all_hosts(self._settings.hosts, self._settings.host_lists, self._settings.shard)
-        if not hosts:
+    def _end_look(self, looking: "asyncio.Future[bool]") -> None:
+        try:
+            if looking.result():
+                self._take_over()
+        except Exception:  # lists that bring up a bug end nothing that is watched
+            log.exception("lists of hosts not taken over")
+
+    def _take_over(self) -> None:
+        wanted = self._lists.hosts
+        present = {host.settings: host for host in self._hosts}
+        if not wanted:
             log.warning("no host to watch")
-        return hosts
+        self._hosts = self._make(wanted, present)
 
     def _make(self, wanted: Sequence[HostSettings], present: dict[HostSettings, Host]) -> Sequence[Host]:
         settings = self._settings
