@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from typing import NoReturn
 
 from vmwatch import __version__
 from vmwatch.errors import ConfigError, VmwatchError
+from vmwatch.uris import without_credentials
 
 COMMANDS = {
     "run": "watch until stopped; SIGHUP re-reads the configuration",
@@ -61,9 +63,17 @@ def _silence_libvirt() -> None:
         os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that repeats what is wrong, but no password in a URI: what it says may end in a log."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end."""
+        super().error(" ".join(map(without_credentials, message.split(" "))))
+
+
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
     """Return the parser; only the *chosen* command's module is imported."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="vmwatch",
         description="Watch virtual machines: libvirt's events and figures, to Prometheus, Kafka and JSON logs.",
         epilog=EPILOG,

@@ -29,6 +29,12 @@ def test_wrong_usage_is_status_2(tmp_path: Path, arguments: tuple[str, ...]) -> 
     assert told.stderr.startswith("usage: vmwatch")
 
 
+def test_wrong_usage_is_told_without_the_password_in_a_uri(tmp_path: Path) -> None:
+    told = run(tmp_path, "check", "esx://root:HUNTER2@esx-1/")
+    assert told.returncode == 2
+    assert told.stderr.endswith("unrecognized arguments: esx://root@esx-1/\n")
+
+
 def test_a_wrong_configuration_is_status_2_and_one_line(tmp_path: Path) -> None:
     (tmp_path / "vmwatch.toml").write_text("[stats]\nintervall = 5\n")
     told = run(tmp_path, "run", "--config.file=vmwatch.toml")

@@ -73,6 +73,15 @@ async def test_a_bad_entry_changes_nothing_and_is_told_once(tmp_path: Path, bad:
     assert "hosts.json" in told[0]["reason"]
 
 
+async def test_passwords_in_uris_are_warned_of_once_by_the_names_of_their_hosts(tmp_path: Path) -> None:
+    with capture_logs() as told:
+        one = roster(tmp_path, hosts=(NAMED, HostSettings(uri="esx://root:HUNTER2@h/", name="esx")))
+        written(tmp_path, [group("a"), group("b", "esx://root:HUNTER2@i/")])
+        await until(lambda: names(one) == ["named", "esx", "a", "b"])
+    assert [line["hosts"] for line in told if line["event"].startswith("password in a URI")] == ["esx", "b"]
+    assert "HUNTER2" not in str(told)
+
+
 async def test_a_date_that_is_none_is_a_label_like_any_other(tmp_path: Path) -> None:
     one = roster(tmp_path)
     written(tmp_path, "- targets: [a:///]\n  labels: {host: a, installed: 2024-02-30}\n")

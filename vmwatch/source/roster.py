@@ -10,6 +10,7 @@ from vmwatch.settings import HostSettings, Settings
 from vmwatch.source.host import Host
 from vmwatch.source.line import OPENINGS_AT_ONCE
 from vmwatch.threads import Worker
+from vmwatch.uris import without_credentials
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Roster:
         present = {host.settings: host for host in self._hosts}
         if not wanted:
             log.warning("no host to watch")
+        _warn_of_passwords([one for one in wanted if one not in present])
         self._hosts = self._make(wanted, present)
 
     def _make(self, wanted: Sequence[HostSettings], present: dict[HostSettings, Host]) -> Sequence[Host]:
@@ -63,3 +65,10 @@ class Roster:
             present.get(one) or Host(one, settings.stats, settings.show, settings.metadata, turns=self._turns)
             for one in wanted
         ]
+
+
+def _warn_of_passwords(hosts: Sequence[HostSettings]) -> None:
+    names = [host.name for host in hosts if without_credentials(host.uri) != host.uri]
+    if names:
+        advice = "give it in a libvirt auth file, and that file's path in auth_file"
+        log.warning("password in a URI, where libvirt mostly ignores it", hosts=", ".join(names), advice=advice)
