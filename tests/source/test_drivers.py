@@ -20,7 +20,9 @@ from vmwatch.source.drivers import (
     version_number,
     version_text,
 )
+from vmwatch.source.facts import family_uri
 from vmwatch.source.plan import RACE_SECONDS, Plan, plan
+from vmwatch.source.register import FAMILIES
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -56,6 +58,37 @@ def test_a_driver_that_libvirt_removed_is_refused_with_the_version_that_did(uri:
 def test_the_power_hypervisor_is_watched_where_the_installed_libvirt_still_has_it() -> None:
     assert refusal("phyp://hmc/managed", version_number("5.10.0")) == ""
     assert "6.0.0" in refusal("phyp://hmc/managed", version_number("6.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("qmeu:///system", r"^libvirt has no driver qmeu; did you mean qemu\?$"),
+        ("qmeu+ssh://root@node-1/system", r"^libvirt has no driver qmeu; did you mean qemu\?$"),
+        ("vmware:///session", r"^libvirt has no driver vmware; did you mean vmwarews or vmware"),
+        ("foo://host/", r"^libvirt has no driver foo; there are qemu, xen, lxc, .*, esx, vpx, gsx, .*, test$"),
+        ("kvm+tls://root:HUNTER2@host/", r"^libvirt has no driver kvm; (?!.*HUNTER2)"),
+    ],
+)
+def test_a_scheme_that_no_driver_has_is_refused_with_those_that_are_near(uri: str, sentence: str) -> None:
+    with pytest.raises(HostError, match=sentence):
+        open_libvirt(uri)
+
+
+@pytest.mark.parametrize(
+    "uri", ["", "alias", "test+tcp://h/default", "QEMU+SSH://h/system", "remote+ssh://h/", "nodedev+tls://h/system"]
+)
+def test_what_libvirt_can_open_is_not_refused(uri: str) -> None:
+    assert refusal(uri, version_number("9.0.0")) == ""
+
+
+def test_no_family_of_a_host_is_refused() -> None:
+    uris = [family_uri("qemu+tls://h/system", family.scheme) for family in FAMILIES]
+    assert {refusal(uri, version_number("9.0.0")) for uri in uris if uri} == {""}
+
+
+def test_a_libvirt_newer_than_the_table_may_have_any_driver() -> None:
+    assert refusal("foo:///system", version_number("13.0.0")) == ""
 
 
 def test_versions_are_read_as_they_are_written() -> None:

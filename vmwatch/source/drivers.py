@@ -6,6 +6,7 @@ row; a driver without a row is taken at its word but polled as well.  Facts of l
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from enum import Enum
 from urllib.parse import urlsplit
 
@@ -229,6 +230,12 @@ _BY_TYPE = {driver.type: driver for driver in DRIVERS}
 _BY_SCHEME = {scheme: driver for driver in DRIVERS for scheme in driver.schemes}
 _OTHER_TYPES = {"hyperv": "hyper-v", "parallels": "vz"}
 
+_OTHER_SCHEMES = frozenset({"", "remote", "network", "storage", "nodedev", "secret", "interface", "nwfilter"})
+"""What is no row but can be opened: libvirt's default or an alias, whatever a daemon has, and drivers beside ours."""
+
+_UNHEARD_OF = "12.9.0"
+"""From this libvirt on there may be drivers that this table has never heard of."""
+
 
 def driver_of_type(type_name: str | None) -> Driver:
     """Return the row of the driver whose connections say that they are of *type_name*."""
@@ -238,7 +245,12 @@ def driver_of_type(type_name: str | None) -> Driver:
 
 def driver_of_uri(uri: str) -> Driver:
     """Return the row of the driver that *uri* asks for."""
-    return _BY_SCHEME.get(urlsplit(uri).scheme.partition("+")[0], UNKNOWN)
+    return _BY_SCHEME.get(_scheme(uri), UNKNOWN)
+
+
+def _scheme(uri: str) -> str:
+    """Return the driver's name in the scheme of *uri*, which may have a transport too (qemu+ssh)."""
+    return urlsplit(uri).scheme.partition("+")[0]
 
 
 def refusal(uri: str, installed: int) -> str:
@@ -247,11 +259,18 @@ def refusal(uri: str, installed: int) -> str:
     To be asked before opening: libvirt gives a scheme that no driver takes to a daemon by TLS, and fails for want of
     certificates.
     """
-    driver = driver_of_uri(uri)
+    driver, scheme = driver_of_uri(uri), _scheme(uri)
+    if driver is UNKNOWN and scheme not in _OTHER_SCHEMES and installed < version_number(_UNHEARD_OF):
+        near = get_close_matches(scheme, _BY_SCHEME)
+        return f"libvirt has no driver {scheme}; " + (f"did you mean {' or '.join(near)}?" if near else _all_schemes())
     if not driver.until or installed < version_number(driver.until):
         return ""
     installed_text = version_text(installed)
     return f"libvirt {driver.until} removed its driver for {driver.name}, and libvirt {installed_text} is installed"
+
+
+def _all_schemes() -> str:
+    return f"there are {', '.join(scheme for driver in DRIVERS if not driver.until for scheme in driver.schemes)}"
 
 
 def version_number(text: str) -> int:
