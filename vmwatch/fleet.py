@@ -40,7 +40,8 @@ class Fleet:
             await _ended(list(self._running.values()))
 
     async def _change(self, wanted: Sequence[Source]) -> None:
-        leaving = [source for source in self._running if source not in wanted]
+        staying = frozenset(wanted)
+        leaving = [source for source in self._running if source not in staying]
         self._present = wanted
         await _ended([self._running.pop(source) for source in leaving])
         for source in leaving:
