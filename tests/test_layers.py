@@ -24,8 +24,9 @@ LAYERS = re.findall(
     core
     source.drivers source.plan source.loop source.callbacks source.auth_file source.connection source.facts source.local
     source.rights
-    source.arguments source.unknown source.decode source.register source.line source.confirm source.lifecycle
-    source.normalise source.listed source.path source.resync source.listing source.relist source.metadata source.stats
+    source.arguments source.unknown source.decode source.register source.openings source.line source.confirm
+    source.lifecycle source.normalise source.listed source.path source.resync source.listing source.relist
+    source.metadata source.stats
     source.sampler source.fallback source.probe source.standing source.host source.roster source.workload
     replay source.recorded schema asyncapi
     service

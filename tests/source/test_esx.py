@@ -13,8 +13,8 @@ from vmwatch.errors import HostError
 from vmwatch.events import Discovered, LifecycleEvent, State
 from vmwatch.source.connection import open_libvirt
 from vmwatch.source.drivers import driver_of_type
-from vmwatch.source.line import Patience
 from vmwatch.source.loop import start_event_loop
+from vmwatch.source.openings import Patience
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]  # the first one may build the simulator
 

@@ -12,8 +12,8 @@ from tests.beds.libvirtd import Libvirtd
 from tests.source.watched import NAMED, toggle, watching
 from vmwatch.events import DomainEvent, EventsDropped, HostConnected, HostDisconnected, Origin
 from vmwatch.source.connection import open_libvirt
-from vmwatch.source.line import Patience
 from vmwatch.source.loop import start_event_loop
+from vmwatch.source.openings import Patience
 from vmwatch.state import KnownState
 
 pytestmark = pytest.mark.real

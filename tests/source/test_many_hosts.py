@@ -18,6 +18,7 @@ from vmwatch.events import DomainEvent, Event, HostDisconnected, Origin
 from vmwatch.fleet import Fleet
 from vmwatch.settings import HostList, HostSettings, Settings
 from vmwatch.source.loop import start_event_loop
+from vmwatch.source.openings import Openings
 from vmwatch.source.roster import Roster
 from vmwatch.state import KnownState
 from vmwatch.stream import Stream
@@ -93,6 +94,38 @@ async def test_hosts_that_say_nothing_delay_no_other(daemons: Sequence[Libvirtd]
             await until(lambda: "host-0" in watched.listed())
     finally:
         daemons[0].resume()
+
+
+async def test_many_dead_hosts_delay_no_good_one_and_hold_one_thread_each(
+    daemons: Sequence[Libvirtd], black_hole: str
+) -> None:
+    """A host of QEMU's has five connections; with those, and turns of a second, this would take half a minute."""
+    dead = black_hole.replace("test+tcp", "qemu+tcp").replace("/default", "/system?number=")
+    hosts = [HostSettings(uri=f"{dead}{number}", name=f"dead {number}") for number in range(60)]
+    async with watching([*hosts, *named(daemons)[:1]]) as watched:
+        await until(lambda: watched.listed() == {"host-0"})
+        await until(lambda: len(threads("libvirt dead")) == 60)
+    assert len(threads("libvirt dead")) == 60  # they hang on, and vmwatch has ended
+
+
+def threads(beginning: str) -> Sequence[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(beginning)]
+
+
+async def test_a_dead_host_that_is_listed_again_and_again_holds_one_thread(black_hole: str, tmp_path: Path) -> None:
+    path, openings = tmp_path / "hosts.json", Openings()
+    path.write_text(json.dumps([{"targets": [black_hole], "labels": {"host": "gone"}}]))
+    lists = (HostList(files=(str(path),)),)
+    settings = Settings(hosts=(), host_lists=lists, exporters=(), state_directory=tmp_path)
+    for _ in range(4):
+        (host,) = Roster(settings, openings)()  # another object each time, as after SIGHUP
+        running = asyncio.create_task(host.run(lambda _event: None, KnownState()))
+        await until(lambda: len(threads("libvirt gone")) > 0)
+        for _ in range(10):
+            await asyncio.sleep(0)  # time to begin another
+        running.cancel()
+        await asyncio.wait({running})
+    assert len(threads("libvirt gone")) == 1
 
 
 async def test_a_host_that_freezes_while_it_is_watched_delays_no_other(daemons: Sequence[Libvirtd]) -> None:

@@ -10,7 +10,7 @@ from vmwatch.events import DomainEvent, Event, Origin
 from vmwatch.settings import HostSettings, ShowSettings, StatsSettings
 from vmwatch.source.connection import Open
 from vmwatch.source.host import Host
-from vmwatch.source.line import PATIENCE, Patience
+from vmwatch.source.openings import PATIENCE, Patience
 from vmwatch.state import KnownState
 from vmwatch.stream import Stream
 

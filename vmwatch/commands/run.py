@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from vmwatch.commands import demo, options
@@ -10,6 +11,7 @@ from vmwatch.config import Flags, load
 from vmwatch.logs import configure
 from vmwatch.settings import Settings
 from vmwatch.source.local import local_hypervisor
+from vmwatch.source.openings import Openings
 from vmwatch.source.roster import Roster
 
 CHECKOUT_FILE = Path("vmwatch.toml")
@@ -47,4 +49,6 @@ def watch(flags: Flags) -> int:
         return read
 
     more = {"configuration": str(flags.config_file)} if flags.config_file else {}
-    return serve_until_stopped(Undertaking("watching", settings, Roster, **more))
+    openings = Openings()  # what hangs outlives a configuration
+    roster = partial(Roster, openings=openings)
+    return serve_until_stopped(Undertaking("watching", settings, roster, **more))

@@ -1,9 +1,10 @@
 """One hypervisor as a source: its connections, its callbacks in order, its listings, its samples."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import libvirt
@@ -19,11 +20,12 @@ from vmwatch.source.connection import Connection, Open, host_error, open_libvirt
 from vmwatch.source.drivers import Look, driver_of_type, driver_of_uri, version_text
 from vmwatch.source.facts import connected_event, family_uri, is_local
 from vmwatch.source.fallback import Fallback
-from vmwatch.source.line import OPENINGS_AT_ONCE, PATIENCE, Line, OpenLine, Patience, retired
+from vmwatch.source.line import Line, OpenLine
 from vmwatch.source.listed import Listing
 from vmwatch.source.listing import Lister
 from vmwatch.source.loop import Gate, Mailbox
 from vmwatch.source.normalise import normalise
+from vmwatch.source.openings import PATIENCE, Openings, Patience
 from vmwatch.source.plan import plan
 from vmwatch.source.register import FAMILIES, Family, register
 from vmwatch.source.relist import Relisting
@@ -47,7 +49,7 @@ class Host:
         show: ShowSettings,
         metadata: Mapping[str, MetadataLabel] | None = None,
         *,
-        turns: asyncio.Semaphore | None = None,
+        openings: Openings | None = None,
         open: Open | None = None,  # noqa: A002 - libvirt's word
         patience: Patience = PATIENCE,
     ) -> None:
@@ -56,15 +58,20 @@ class Host:
         self.settings = settings
         self._show = show
         self._open_uri = open or self._open_as_set
-        self._turns = turns or asyncio.Semaphore(OPENINGS_AT_ONCE)
         self._driver = driver_of_uri(settings.uri)
         self._publish: Publish
         self._known: KnownState
         self._mailbox: Mailbox
         self._relisting: Relisting | None = None
         self._takes_events = False
-        self._patience = patience
-        self._line = self._make_line(self.name, self._open, self._watch, self._lost)
+        self._stands = asyncio.Event()
+        self._make_line = partial(Line, openings=openings or Openings(), patience=patience)
+        self._line = self._make_line(self.name, settings.uri, open=self._open, watch=self._watch, lost=self._lost)
+        self._lines = [self._line]
+        for family in FAMILIES:
+            uri = family_uri(settings.uri, family.scheme)
+            if uri is not None:
+                self._lines.append(self._family_line(family, uri))
         self._fallback = Fallback(stats.groups)
         self._sampler = Sampler(
             self.name,
@@ -90,7 +97,7 @@ class Host:
         figures = {
             "vmwatch_host_connections_total": self._line.opened,
             "vmwatch_host_callbacks_waiting": len(self._mailbox) if self._standing.up else 0,
-            "vmwatch_host_connections_retired": len(retired) // 2,
+            "vmwatch_host_connections_retired": sum(line.retired for line in self._lines),
             **self._sampler.figures(),
         }
         return self._standing.status(figures)
@@ -113,12 +120,9 @@ class Host:
         self._publish, self._known = tell, known
         self._mailbox = Mailbox(self._received, self._overflowed)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._line.run())
             tasks.create_task(self._sampler.run())
-            for family in FAMILIES:
-                uri = family_uri(self.settings.uri, family.scheme)
-                if uri is not None:
-                    tasks.create_task(self._family_line(family, uri).run())
+            for line in self._lines:
+                tasks.create_task(line.run())
 
     def _open(self, closed: Callable[[str], None]) -> Connection:
         connection = Connection(self.connect(), closed)
@@ -146,7 +150,10 @@ class Host:
             raise host_error(error) from error
 
     def _family_line(self, family: Family, uri: str) -> Line:
-        """Keep a connection of the *family*'s own: callbacks through the guests' daemon end when theirs restarts."""
+        """Keep a connection of the *family*'s own: callbacks through the guests' daemon end when theirs restarts.
+
+        It is opened only while the host's own stands: of a dead host one opening hangs, not five.
+        """
 
         def open_family(closed: Callable[[str], None]) -> Connection:
             connection = Connection(self._open_uri(uri), closed)
@@ -163,19 +170,12 @@ class Host:
                 said.add(error.reason)
                 log.info("no events of this family for now", host=self.name, family=family.name, reason=error.reason)
 
-        return self._make_line(f"{self.name} {family.name}", open_family, watch, lost)
-
-    def _make_line(
-        self,
-        name: str,
-        open: Callable[[Callable[[str], None]], Connection],  # noqa: A002 - libvirt's word
-        watch: Callable[[OpenLine], Awaitable[None]],
-        lost: Callable[[HostError], None],
-    ) -> Line:
-        return Line(name, open=open, watch=watch, lost=lost, turns=self._turns, patience=self._patience)
+        name = f"{self.name} {family.name}"
+        return self._make_line(name, uri, open=open_family, watch=watch, lost=lost, wanted=self._stands.wait)
 
     async def _watch(self, line: OpenLine) -> None:
         line.connection.begin()
+        self._stands.set()
         lister = Lister(self.name, self.uri, self._driver.look, self.connect)
         line.connection.at_close(lister.close)
 
@@ -198,6 +198,7 @@ class Host:
                 raise HostError(line.ended.result())
             listing.result()
         finally:
+            self._stands.clear()
             listing.cancel()
             learning.cancel()
             await asyncio.wait({listing, learning})

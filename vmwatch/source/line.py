@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import libvirt
 import structlog
@@ -11,37 +12,14 @@ import structlog
 from vmwatch.errors import HostError
 from vmwatch.source.connection import Connection, host_error
 from vmwatch.source.loop import start_event_loop
+from vmwatch.source.openings import Openings, Patience, see
 from vmwatch.threads import Worker
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 CLOSE_SECONDS = 1.0
-OPENINGS_AT_ONCE = 8
-
-
-class Patience(NamedTuple):
-    """How long a host may be silent.
-
-    An opening that takes longer than *open_seconds* is told; it goes on, since it cannot be cancelled.  After another
-    *again_seconds* a second one is tried beside it: the peer of this one may have gone without a word.  At most
-    *most_left_behind* are left so at once, as each holds a thread.  *call_seconds* is for connections without
-    keep-alive, where nothing else would tell.  After *turn_seconds* an opening gives up its turn: hosts that do not
-    answer must not delay others.
-    """
-
-    turn_seconds: float = 1.0
-    open_seconds: float = 10.0
-    again_seconds: float = 120.0
-    most_left_behind: int = 3
-    call_seconds: float = 30.0
-
-
-PATIENCE = Patience()
 
 T = TypeVar("T")
-
-retired: list[Connection | Worker] = []
-"""Connections never closed because a call hangs in them: closing would let libvirt touch freed memory."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +41,7 @@ class OpenLine:
         Lost is also a line without keep-alive in which a call takes too long: nothing else would tell.
         """
         call = self._worker.submit(lambda: function(self.connection.libvirt))
-        call.add_done_callback(_see)  # also where nobody waits for it any more
+        call.add_done_callback(see)  # also where nobody waits for it any more
         waits: set[asyncio.Future[Any]] = {call, self.ended}
         await asyncio.wait(waits, timeout=self._call_seconds, return_when=asyncio.FIRST_COMPLETED)
         if not call.done():
@@ -75,29 +53,38 @@ class OpenLine:
 
 
 class Line:
-    """Keeps one connection: *open* makes it (in a thread of its own), *watch* uses it until it is lost.
+    """Keeps one connection to *uri*: *open* makes it (in a thread of its own), *watch* uses it until it is lost.
 
-    *lost* is told every failure, also of an attempt.  Many lines take *turns* in opening.
+    *lost* is told every failure, also of an attempt.  All lines know by *openings* what hangs.  Nothing is opened
+    before *wanted* returns.
     """
 
     def __init__(
         self,
         name: str,
+        uri: str,
         *,
         open: Callable[[Callable[[str], None]], Connection],  # noqa: A002 - the field's word
         watch: Callable[[OpenLine], Awaitable[None]],
         lost: Callable[[HostError], None],
-        turns: asyncio.Semaphore,
+        openings: Openings,
         patience: Patience,
+        wanted: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0),
     ) -> None:
         self.opened = 0
         self._name = name
+        self._uri = uri
         self._open = open
         self._watch = watch
         self._lost = lost
-        self._turns = turns
+        self._openings = openings
         self._patience = patience
-        self._left_behind: set[asyncio.Future[None]] = set()
+        self._wanted = wanted
+
+    @property
+    def retired(self) -> int:
+        """Return how many connections are kept because a call hangs in them."""
+        return self._openings.retired(self._name)
 
     async def run(self) -> None:
         """Open and watch, again and again, until cancelled."""
@@ -105,6 +92,7 @@ class Line:
         pause_seconds = FIRST_PAUSE_SECONDS
         while True:
             opened = self.opened
+            await self._wanted()
             try:
                 await self._once()
             except HostError as error:
@@ -115,6 +103,8 @@ class Line:
             pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
 
     async def _once(self) -> None:
+        with self._told_when_late():
+            await self._openings.room(self._uri, self._patience)
         loop = asyncio.get_running_loop()
         worker = Worker(f"libvirt {self._name}")
         ended: asyncio.Future[str] = loop.create_future()
@@ -142,43 +132,42 @@ class Line:
         try:
             await self._watch(OpenLine(connection, worker, ended, self._patience.call_seconds))
         finally:
-            await _close(connection, worker)
+            await self._close(connection, worker)
 
     async def _patiently(self, worker: Worker, opening: Callable[[], None]) -> None:
-        patience = self._patience
-        async with self._turns:
-            answer = worker.submit(opening)
-            answer.add_done_callback(self._back)
-            await asyncio.wait({answer}, timeout=min(patience.turn_seconds, patience.open_seconds))
-        await asyncio.wait({answer}, timeout=max(0.0, patience.open_seconds - patience.turn_seconds))
-        if not answer.done():
-            self._lost(no_answer(patience.open_seconds))
-            again = len(self._left_behind) < patience.most_left_behind
-            await asyncio.wait({answer}, timeout=patience.again_seconds if again else None)
-        if not answer.done():
-            self._left_behind.add(answer)
-            raise no_answer(patience.open_seconds)
-        answer.result()
+        openings, patience = self._openings, self._patience
+        async with openings.opening(self._uri, lambda: worker.submit(opening), patience) as answer:
+            with self._told_when_late():
+                another = asyncio.create_task(openings.room(self._uri, patience))
+                try:
+                    await asyncio.wait({answer, another}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    another.cancel()
+            if not answer.done():
+                raise no_answer(patience.open_seconds)
+            answer.result()
 
-    def _back(self, answer: "asyncio.Future[None]") -> None:
-        self._left_behind.discard(answer)
-        _see(answer)  # also where nobody waits for it any more
+    @contextmanager
+    def _told_when_late(self) -> Iterator[None]:
+        seconds = self._patience.open_seconds
+        timer = asyncio.get_running_loop().call_later(seconds, lambda: self._lost(no_answer(seconds)))
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    async def _close(self, connection: Connection, worker: Worker) -> None:
+        """Close after the call under way; where that hangs, the connection is kept until it returns, if ever."""
+        closing = worker.submit(connection.close)
+        worker.end()
+        try:
+            await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+        finally:
+            if not closing.done():
+                self._openings.retire(self._uri, self._name, closing)
+                log.warning("connection retired: a call hangs in it", name=self._name, retired=self.retired)
 
 
 def no_answer(seconds: float) -> HostError:
     """Return what is told of a host that is silent."""
     return HostError(f"no answer for {seconds:g} s", "check the network and the daemon there")
-
-
-def _see(call: "asyncio.Future[Any]") -> None:
-    if not call.cancelled():
-        call.exception()
-
-
-async def _close(connection: Connection, worker: Worker) -> None:
-    closing = worker.submit(connection.close)
-    worker.end()
-    await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
-    if not closing.done():
-        retired.extend((connection, worker))
-        log.warning("connection retired: a call hangs in it", retired=len(retired) // 2)

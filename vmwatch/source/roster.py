@@ -8,7 +8,7 @@ import structlog
 from vmwatch.host_lists import HostLists
 from vmwatch.settings import HostSettings, Settings
 from vmwatch.source.host import Host
-from vmwatch.source.line import OPENINGS_AT_ONCE
+from vmwatch.source.openings import Openings
 from vmwatch.threads import Worker
 from vmwatch.uris import without_credentials
 
@@ -18,12 +18,13 @@ log = structlog.get_logger(__name__)
 class Roster:
     """The hosts that *settings* name, as they are now; raises ConfigError when made from lists that are wrong.
 
-    A host that stays is the same object.  Lists that are wrong later are told, and change nothing.
+    A host that stays is the same object.  Lists that are wrong later are told, and change nothing.  *openings* are to
+    be those of all rosters of the process.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, openings: Openings | None = None) -> None:
         self._settings = settings
-        self._turns = asyncio.Semaphore(OPENINGS_AT_ONCE)
+        self._openings = openings or Openings()
         self._lists = HostLists(settings.hosts, settings.host_lists, settings.shard)
         self._looking: asyncio.Future[bool] | None = None
         self._hosts: Sequence[Host] = ()
@@ -62,7 +63,7 @@ class Roster:
     def _make(self, wanted: Sequence[HostSettings], present: dict[HostSettings, Host]) -> Sequence[Host]:
         settings = self._settings
         return [
-            present.get(one) or Host(one, settings.stats, settings.show, settings.metadata, turns=self._turns)
+            present.get(one) or Host(one, settings.stats, settings.show, settings.metadata, openings=self._openings)
             for one in wanted
         ]
 

@@ -17,7 +17,7 @@ from vmwatch_exporters.prometheus.text import Format, label_name
 _FIGURES = {
     "vmwatch_host_connections_total": "Connections made to the host.",
     "vmwatch_host_callbacks_waiting": "Callbacks that wait to become events.",
-    "vmwatch_host_connections_retired": "Connections that hang and are kept, since closing them is not safe.",
+    "vmwatch_host_connections_retired": "Connections in which a call hangs, kept until it has returned.",
 }
 
 Row = tuple[Sequence[str], float]
