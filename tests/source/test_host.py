@@ -9,7 +9,9 @@ import libvirt
 import pytest
 
 from tests.beds.libvirtd import Libvirtd
+from tests.fakes import WithoutBulkStatistics
 from tests.source.watched import NAMED, toggle, watching
+from tests.waiting import until
 from vmwatch.events import DomainEvent, EventsDropped, HostConnected, HostDisconnected, Origin
 from vmwatch.source.connection import open_libvirt
 from vmwatch.source.loop import start_event_loop
@@ -60,6 +62,42 @@ async def test_a_daemon_that_dies_is_told_and_come_back_to(daemon: Libvirtd) -> 
             await asyncio.to_thread(toggle, daemon)
             await watched.until_told("domain.resumed")
     assert watched.types().count("host.disconnected") == 1
+
+
+async def test_a_daemon_that_came_back_as_a_newer_one_is_asked_for_bulk_statistics_again(daemon: Libvirtd) -> None:
+    is_new, asked = False, []
+
+    class New:
+        """A connection that has bulk statistics, and notes that they were asked for."""
+
+        def __init__(self, real: libvirt.virConnect) -> None:
+            self._real = real
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+        def domainListGetStats(self, *arguments: Any) -> Any:  # noqa: N802 - libvirt's name
+            asked.append(arguments)
+            return self._real.domainListGetStats(*arguments)
+
+    def open_(uri: str) -> Any:
+        return (New if is_new else WithoutBulkStatistics)(open_libvirt(uri))
+
+    async with watching(daemon.uri, open=open_) as watched:
+
+        async def is_sampled() -> bool:
+            sample = await watched.host.sample(asyncio.get_running_loop().time() + 10)
+            return sample is not None and len(sample.domains) == 1
+
+        await watched.until_told("domain.discovered")
+        await until(is_sampled)
+        daemon.kill()
+        await watched.until_told("host.disconnected")
+        is_new = True
+        daemon.start()
+        await watched.until_told("host.connected", 2)
+        await until(is_sampled)
+    assert asked
 
 
 async def test_an_absent_daemon_is_a_state_with_a_reason_and_a_cure(daemon: Libvirtd) -> None:

@@ -135,6 +135,7 @@ class Host:
             self._takes_events = taken[0] > 0
             self._driver = driver_of_type(event.driver)
             self._fallback.forget()
+            self._sampler.forget()
             gate.open(event)
 
         connection.begin = begin

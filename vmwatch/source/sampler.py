@@ -115,6 +115,10 @@ class Sampler:
             self._crew.close()
             self._prober.crew.close()
 
+    def forget(self) -> None:
+        """Ask anew which statistics the host has: it was connected to again, and may be another version of it."""
+        self._reader.forget()
+
     def renew(self) -> None:
         """Measure by a new connection from now on: there are drivers whose old ones do not see what has changed."""
         self._crew.renew()

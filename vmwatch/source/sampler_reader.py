@@ -78,6 +78,10 @@ class Reader:
     def __init__(self, groups: Sequence[str], per_domain: PerDomain) -> None:
         self._groups = sum(GROUP_BITS[group] for group in {"state", *groups})
         self._per_domain = per_domain
+        self.forget()
+
+    def forget(self) -> None:
+        """Ask anew what the host can: it may be another version of it."""
         self._flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
         self._in_bulk = True
 
