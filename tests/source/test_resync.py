@@ -185,6 +185,15 @@ def test_an_active_ones_definition_comes_and_goes(state: str) -> None:
     assert told(look(known_as(state, persistent=False), come)) == path(f"defined {state}->{state}")
 
 
+@pytest.mark.parametrize("state", ["shutoff", *ACTIVE])
+def test_where_only_what_runs_is_listed_an_absent_one_is_off(state: str) -> None:
+    story = known_as(state)
+    story.known.host("h1").driver = "VMware"
+    assert told(look(story)) == ([] if state == "shutoff" else [f"stopped {state}->shutoff cause=unknown"])
+    assert look(story) == []
+    assert story.domain().state is State.SHUTOFF
+
+
 def test_another_name_is_undefined_and_defined() -> None:
     story = known_as("shutoff")
     events = look(story, listed("shutoff", name="shop"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import libvirt
 import pytest
+from structlog.testing import capture_logs
 
 from tests.beds.vmware import Desktop, desktop
 from tests.source.watched import watching
@@ -18,6 +19,7 @@ from vmwatch.events import State
 from vmwatch.source.connection import open_libvirt
 from vmwatch.source.drivers import driver_of_type
 from vmwatch.source.loop import start_event_loop
+from vmwatch.state import KnownState
 
 pytestmark = pytest.mark.real
 
@@ -63,6 +65,43 @@ async def test_a_vm_that_is_new_since_the_connection_was_opened_is_seen(bed: Des
         bed.stop("new")
         await watched.until_told("domain.stopped")
     assert watched.told_of("new") == ["polling defined", "polling started", "polling stopped"]
+
+
+async def test_a_vm_that_is_off_when_vmwatch_starts_again_is_not_undefined(bed: Desktop) -> None:
+    known = KnownState()
+    async with watching(URIS[0], known, poll_interval=0.1) as watched:
+        await watched.until_told("domain.discovered", 2)
+        bed.stop("mail")
+        await watched.until_told("domain.stopped")
+    bed.stop("build")
+    async with watching(URIS[0], known, poll_interval=0.1) as watched:
+        await watched.until_told("domain.stopped")
+        bed.start("mail")
+        await watched.until_told("domain.started")
+        bed.start("build")
+        await watched.until_told("domain.started", 2)
+    assert watched.told_of("mail") == ["polling started"]
+    assert watched.told_of("build") == ["polling stopped", "polling started"]
+
+
+async def test_where_no_connection_can_be_opened_anew_the_older_ones_tell_on(bed: Desktop) -> None:
+    with capture_logs() as logs:
+        async with watching(URIS[0], poll_interval=0.1) as watched:
+            await watched.until_told("domain.discovered", 2)
+            bed.lose_log("build")
+            bed.stop("mail")
+            await watched.until_told("domain.stopped")
+            bed.start("mail")
+            await watched.until_told("domain.started")
+            bed.stop("build")  # so that connections can be opened
+            await watched.until_told("domain.stopped", 2)
+            bed.add("new")
+            bed.start("new")
+            await watched.until_told("domain.started", 2)
+    assert "host.disconnected" not in watched.types()
+    assert watched.told_of("mail") == ["polling discovered", "polling stopped", "polling started"]
+    said = [log["event"] for log in logs if "new domains" in log["event"]]
+    assert said == ["new domains are not seen: no new connection", "new domains are seen again"]
 
 
 async def test_samples_see_what_the_first_connection_does_not(bed: Desktop) -> None:

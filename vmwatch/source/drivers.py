@@ -27,7 +27,10 @@ class Look(Enum):
     BY_DOMAIN = "list, then the state of each domain"
     BY_STATE = "one listing for each state"
     ANEW = "list by a new connection each time, then the state of each domain"
-    ANEW_AND_HELD = "list by a new connection each time, and by older ones what that does not list, then each state"
+    ANEW_AND_HELD = (
+        "list by a new connection each time, and by older ones what that does not list, then each state; "
+        "one that none of them lists may be off"
+    )
 
 
 class Driver(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,11 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     families: bool = False
     since: str = ""
     until: str = ""
+
+    @property
+    def lists_stopped(self) -> bool:
+        """Whether every listing has all that is defined, so that what is not listed is gone; else it may be off."""
+        return self.look is not Look.ANEW_AND_HELD
 
 
 _FIVE_GROUPS = ("state", "vcpu", "interface", "balloon", "block")
@@ -157,7 +165,9 @@ DRIVERS = (
         events=Events.NONE,
         calls=("info",),
         wrong=_NO_CPU_TIME,
-        look=Look.ANEW_AND_HELD,  # new VMs are seen by new connections only, stopped ones by old connections only
+        # New VMs are seen by new connections only, stopped ones by old connections only: so nobody can tell whether one
+        # that was off already is still defined, and no undefine is told.
+        look=Look.ANEW_AND_HELD,
         poll_seconds=15.0,  # a program is run for each state
         new_ids=False,
         since="0.8.7",

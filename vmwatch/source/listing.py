@@ -6,7 +6,9 @@ What is called depends on the driver (`vmwatch.source.drivers.Look`).  libvirt.l
 from collections.abc import Callable, Iterable
 
 import libvirt
+import structlog
 
+from vmwatch.errors import HostError
 from vmwatch.source.connection import UNSUPPORTED
 from vmwatch.source.drivers import Look
 from vmwatch.source.listed import Listed, Listing
@@ -19,6 +21,8 @@ _STATES = (
 )
 """Flags of a listing, and the state of all that it has."""
 
+log = structlog.get_logger(__name__)
+
 
 class Lister:
     """Lists the domains of the host called *host_name* by *look*; *connect* opens one more connection to it."""
@@ -29,6 +33,7 @@ class Lister:
         self._look = look
         self._connect = connect
         self._held: list[libvirt.virConnect] = []
+        self._refusal = ""
 
     def __call__(self, connection: libvirt.virConnect) -> Listing:
         """Return all domains and how each stands, by *connection*; one that vanishes meanwhile is not among them."""
@@ -45,7 +50,7 @@ class Lister:
 
     def _anew(self) -> dict[str, Listed]:
         """Ask a new connection, and for domains that it does not list the one that listed them last."""
-        connections = [self._connect(), *self._held]
+        connections = [*self._opened(), *self._held]
         self._held = []
         found: dict[str, Listed] = {}
         for connection in connections:
@@ -56,6 +61,29 @@ class Lister:
             else:
                 connection.close()
         return found
+
+    def _opened(self) -> list[libvirt.virConnect]:
+        """Open a connection; none where that fails and there are older ones to go on with.
+
+        libvirt 9.0.0: a running VM of VMware Player without vmware.log makes every opening fail, and open connections
+        do not mind.
+        """
+        try:
+            connection = self._connect()
+        except HostError as error:
+            if not self._held:
+                raise
+            self._note(error.reason)
+            return []
+        self._note("")
+        return [connection]
+
+    def _note(self, refusal: str) -> None:
+        if refusal and refusal != self._refusal:
+            log.warning("new domains are not seen: no new connection", host=self._host_name, reason=refusal)
+        elif self._refusal and not refusal:
+            log.info("new domains are seen again", host=self._host_name)
+        self._refusal = refusal
 
     def close(self) -> None:
         """Close what is held; call it where the calls are made."""

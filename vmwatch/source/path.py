@@ -81,12 +81,12 @@ def _activity(before: State, after: State, name: str) -> Iterator[Step]:
         yield Step(_FROM_RUNNING[after], after, name)
 
 
-def steps_to_absent(domain: KnownDomain) -> Iterator[Step]:
-    """Yield the steps to a domain that is not listed any more."""
+def steps_to_absent(domain: KnownDomain, *, may_be_off: bool = False) -> Iterator[Step]:
+    """Yield the steps to a domain that is not listed any more: it is gone, or (*may_be_off*) does not run at least."""
+    stays = domain.persistent or (may_be_off and domain.persistent is None)
     if domain.state in ACTIVE_STATES:
-        state = State.SHUTOFF if domain.persistent else State.UNDEFINED
-        yield Step(lifecycle.Stopped, state, domain.name, Cause.UNKNOWN)
-    if domain.state is State.SHUTOFF or (domain.state in ACTIVE_STATES and domain.persistent):
+        yield Step(lifecycle.Stopped, State.SHUTOFF if stays else State.UNDEFINED, domain.name, Cause.UNKNOWN)
+    if not may_be_off and (domain.state is State.SHUTOFF or (domain.state in ACTIVE_STATES and domain.persistent)):
         yield Step(lifecycle.Undefined, State.UNDEFINED, domain.name)
 
 

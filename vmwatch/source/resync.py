@@ -45,15 +45,18 @@ def differences(
     *trust_ids* says whether another id is another process; by the host's driver where it is None.
     """
     host = known.hosts.get(listing.host) or KnownHost(name=listing.host)
+    driver = driver_of_type(host.driver)
     if trust_ids is None:
-        trust_ids = host.driver is None or driver_of_type(host.driver).new_ids
+        trust_ids = host.driver is None or driver.new_ids
     domains = known.domains.get(listing.host, {})
     listed = {one.uuid: one for one in reversed(listing.domains) if one.uuid not in skip}
     make = _Maker(host, listing.uri, now, origin)
     drafts: list[Event] = []
     for uuid, domain in domains.items():
         if uuid not in listed and uuid not in skip:
-            drafts += make.events(domain, list(steps_to_absent(domain)), None, None)
+            drafts += make.events(
+                domain, list(steps_to_absent(domain, may_be_off=not driver.lists_stopped)), None, None
+            )
     for one in listing.domains:
         if listed.pop(one.uuid, None) is not None:
             drafts += _told_of(make, domains.get(one.uuid), one, trust_ids)
