@@ -1,6 +1,8 @@
 """The journal: what is committed stays, what is known goes with it, and nothing is lost silently."""
 
 import asyncio
+import errno
+import os
 import resource
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -183,6 +185,24 @@ async def test_damage_met_while_reading_is_set_aside_and_what_comes_is_read(tmp_
     async with running(make(path, again)) as journal:
         assert again.hosts["h"].sequence == 2001
         assert journal.acknowledged("kafka") == 7
+
+
+async def test_a_folder_that_cannot_be_looked_into_ends_nothing(tmp_path: Path) -> None:
+    class Closed(type(tmp_path)):  # type: ignore[misc]  # root may look everywhere, so it cannot be closed to it
+        def stat(self, **options: bool) -> os.stat_result:
+            if closed:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            found: os.stat_result = super().stat(**options)
+            return found
+
+    closed = False
+    journal = make(Closed(tmp_path / "journal.db"))
+    closed = True
+    for number in range(1, 4):
+        journal.append(event(number))
+        assert await journal.flush()
+    assert [told async for _position, told in journal.since(0)] == [event(number) for number in range(1, 4)]
+    await journal.close()
 
 
 async def test_a_file_that_was_removed_is_begun_anew_with_what_is_known(tmp_path: Path) -> None:

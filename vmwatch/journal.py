@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -141,7 +142,9 @@ class Journal:
     ) -> None:
         def write() -> int:
             self._place.file.commit(group, rows, positions)
-            return self._place.file.size_bytes()
+            with suppress(OSError):  # what is committed is committed
+                return self._place.file.size_bytes()
+            return self._size_bytes
 
         self._size_bytes = await self._worker.submit(write)
 
@@ -225,8 +228,14 @@ class Journal:
 
     async def read(self, after: int, *, limit: int = 1000, max_bytes: int = 1024 * 1024) -> list[Record]:
         """Return committed events after position *after*: at most *limit*, and (but for the first) *max_bytes*."""
+
+        def read() -> list[Record]:
+            if self._place.damaged:
+                return []  # until there is a new one
+            return self._place.file.read(after, limit=limit, max_bytes=max_bytes)
+
         try:
-            return await self._worker.call(lambda: self._place.file.read(after, limit=limit, max_bytes=max_bytes))
+            return await self._worker.call(read)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise

@@ -56,9 +56,15 @@ class MendingFile:
 
     def note_removal(self) -> None:
         """Look whether somebody removed the file: that is damage too."""
-        if self.path is not None and not self.damaged and not self.path.exists():
+        if self.path is None or self.damaged:
+            return
+        try:
+            self.path.stat()
+        except FileNotFoundError:
             self.damaged, self.trouble = True, "the file has gone"
             log.error("journal removed", path=str(self.path))
+        except OSError:  # nobody can tell, and the file is open: whether it takes what is written will be seen
+            pass
 
     def begin_anew(self) -> None:
         """Put a new file in the place of the damaged one.  Blocks; sqlite3.Error, OSError, VmwatchError."""
