@@ -93,6 +93,9 @@ class _Producer:
     def partitions_for_topic(self, _topic: str) -> set[int] | None:
         return set(range(self._brokers.partitions)) or None
 
+    def available_partitions_for_topic(self, topic: str) -> set[int] | None:
+        return self.partitions_for_topic(topic)
+
     def create_batch(self) -> Batch:
         return Batch()
 

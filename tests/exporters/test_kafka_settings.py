@@ -49,6 +49,8 @@ def test_these_go_together(settings: dict[str, Any]) -> None:
         ({**TOKEN, "token_endpoint": ""}, "token_endpoint: expected a URL"),
         ({**TOKEN, "token_endpoint": "file:///etc/passwd"}, "token_endpoint: expected a URL"),
         ({**TOKEN, "token_endpoint": "https://["}, "token_endpoint: expected a URL"),
+        ({**TOKEN, "token_endpoint": "https://id.example.org:http/token"}, "token_endpoint: expected a URL"),
+        ({**TOKEN, "token_endpoint": "https://id.example.org/a token"}, "token_endpoint: expected a URL"),
         ({"certificate_file": Path("vmwatch.pem")}, "certificate_file: expected with security_protocol SSL"),
         ({"security_protocol": "SSL", "key_file": Path("vmwatch.key")}, "certificate_file: expected with key_file"),
     ],

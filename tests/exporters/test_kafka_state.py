@@ -207,3 +207,28 @@ def test_without_a_topic_there_is_nothing_to_say() -> None:
     assert told(states.after(batch)) == {}
     assert told(states.differing({})) == {}
     assert not states.unsettled()
+
+
+def test_a_domain_that_is_not_chosen_any_more_has_no_state_any_more() -> None:
+    here = Here("host-a")
+    batch = [here.happen()]
+    here.unconcerning = {("host-a", "web-1")}  # as it would be after it was given another name
+    assert told(here.states().after(batch)) == {f"host-a/{UUID}": None}
+
+
+def test_nothing_is_said_of_a_host_that_was_ours() -> None:
+    here = Here("host-a")
+    batch = [here.happen(host="host-b")]
+    states = here.states()
+    assert told(states.differing({})) == {}
+    assert told(states.after(batch)) == {}
+    assert not states.outdated(batch)
+
+
+def test_a_host_that_is_new_among_ours_is_reason_to_read_the_topic_again() -> None:
+    here = Here("host-a")
+    states = here.states()
+    here.statuses.append(HostStatus(host="host-b", uri="test:///default", up=True, since=Time(0)))
+    assert not states.outdated([here.happen(host="host-a")])
+    assert states.outdated([here.happen(host="host-b")])
+    assert not here.states().outdated([here.happen(host="host-b")])

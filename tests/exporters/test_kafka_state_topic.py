@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from tests.beds.kafka import Broker
 from tests.beds.topics import Record
@@ -48,7 +49,7 @@ def compacted(records: Sequence[Record]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for record in records:
         assert record.key is not None
-        values[record.key.decode()] = record.value and json.loads(record.value)["state"]
+        values[record.key.decode()] = record.value and json.loads(record.value).get("state")
     return values
 
 
@@ -150,3 +151,16 @@ async def test_states_that_are_refused_are_counted_and_hold_up_no_events(broker:
     assert (None, f"topic big.state, key {ONE}: larger than the topic's max.message.bytes") in here.refusals
     assert len({reason for _event, reason in here.refusals}) == 15
     assert run.told == []
+
+
+async def test_a_topic_that_ends_with_what_is_no_record_is_read_to_its_end(broker: Broker) -> None:
+    await asyncio.to_thread(broker.create_topic, "marked.state", cleanup_policy="compact")
+    copying = AIOKafkaProducer(bootstrap_servers=broker.bootstrap, transactional_id="mirror")
+    async with copying, copying.transaction():  # its end is a marker behind the record
+        await copying.send_and_wait("marked.state", b"{}", key=ONE.encode())
+    here = Here()
+    async with kept_running(keeping(broker, "marked"), here) as run:
+        run.put(*here.told_of(event(1)))
+        await run.delivered()
+    assert run.told == []
+    assert await states(broker, "marked") == {ONE: "running"}

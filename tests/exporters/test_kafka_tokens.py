@@ -1,3 +1,4 @@
+import asyncio
 import ssl
 from collections.abc import Iterator
 
@@ -50,12 +51,42 @@ async def test_the_secret_is_not_taken_to_another_place(endpoint: TokenEndpoint)
 
 
 @pytest.mark.parametrize(
-    "answer", [b"<html>", b"[]", b'{"token": "x"}', b'{"access_token": "x", "expires_in": "soon"}']
+    "answer",
+    [
+        b"<html>",
+        b"[]",
+        b'{"token": "x"}',
+        b'{"access_token": "x", "expires_in": "soon"}',
+        b"[" * 50_000,
+        b"x" * 200_000,
+    ],
 )
 async def test_an_answer_that_is_no_token_is_told(endpoint: TokenEndpoint, answer: bytes) -> None:
     endpoint.answer = answer
     with pytest.raises(TokenError, match="token_endpoint: the answer is no token"):
         await tokens(endpoint.url).token()
+
+
+async def test_a_token_that_ends_nobody_knows_when_is_not_used_twice(endpoint: TokenEndpoint) -> None:
+    endpoint.answer = b'{"access_token": "x", "expires_in": NaN}'
+    ours = tokens(endpoint.url)
+    await ours.token()
+    await ours.token()
+    assert len(endpoint.asked) == 2
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"])
+async def test_an_endpoint_that_speaks_something_else_is_told(answer: bytes) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TokenError, match="token_endpoint: the answer is no token"):
+            await tokens(f"http://127.0.0.1:{port}/").token()
 
 
 async def test_an_endpoint_that_is_not_there_is_told() -> None:

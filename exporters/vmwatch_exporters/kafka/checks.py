@@ -54,9 +54,13 @@ def _tokens(kafka: "Kafka") -> Iterator[str]:
         if kafka.token_endpoint:
             yield "token_endpoint: expected with sasl_mechanism OAUTHBEARER only"
         return
-    try:
-        url = urlsplit(kafka.token_endpoint)
-    except ValueError:
-        url = urlsplit("")
-    if url.scheme not in ("http", "https") or not url.hostname:
+    if not _is_url(kafka.token_endpoint):
         yield "token_endpoint: expected a URL with sasl_mechanism OAUTHBEARER"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not re.search(r"\s", text)
+    except ValueError:
+        return False

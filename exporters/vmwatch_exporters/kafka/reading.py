@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 CLOSE_SECONDS = 1.0
+LOOK_MILLISECONDS = 200
 MAX_RECORDS = 200
 """How many are unpacked between two looks at the loop: some milliseconds' work."""
 
@@ -40,15 +41,19 @@ async def _read(
 ) -> dict[bytes, bytes]:
     values: dict[bytes, bytes] = {}
     async with asyncio.timeout(patience_seconds):
-        at, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        before, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
     consumer.assign(partitions)
     for partition in partitions:
-        consumer.seek(partition, at[partition])
-    while waiting := [one for one in partitions if at[one] < ends[one]]:
-        async with asyncio.timeout(patience_seconds):
-            batches = await consumer.getmany(*waiting, timeout_ms=int(patience_seconds * 2000), max_records=MAX_RECORDS)
-        for partition, records in batches.items():
-            at[partition] = records[-1].offset + 1
+        consumer.seek(partition, before[partition])
+    moved = asyncio.get_running_loop().time()
+    while waiting := [one for one in partitions if await consumer.position(one) < ends[one]]:
+        batches = await consumer.getmany(*waiting, timeout_ms=LOOK_MILLISECONDS, max_records=MAX_RECORDS)
+        at = {one: await consumer.position(one) for one in waiting}  # past what is no record too, as transactions leave
+        if at != before:
+            before, moved = at, asyncio.get_running_loop().time()
+        elif asyncio.get_running_loop().time() - moved > patience_seconds:
+            raise TimeoutError
+        for records in batches.values():
             for record in records:
                 if wanted(record.key or b""):
                     _keep(values, record.key, record.value)

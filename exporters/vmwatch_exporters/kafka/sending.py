@@ -20,7 +20,7 @@ from vmwatch.errors import VmwatchError
 from vmwatch_exporters.kafka.faults import Remedy, remedy, words
 from vmwatch_exporters.kafka.producer import Producer
 from vmwatch_exporters.kafka.records import Record
-from vmwatch_exporters.kafka.topics import Topics
+from vmwatch_exporters.kafka.topics import Topics, without_leader
 from vmwatch_exporters.kafka.troubles import Troubles
 
 NO_TIMESTAMP = -1
@@ -183,8 +183,12 @@ class Sending:
         return [refusal]
 
     def _fault(self, topic: str, error: BaseException) -> VmwatchError:
-        if self._producer.client.cluster.partitions_for_topic(topic) is None:
+        cluster = self._producer.client.cluster
+        if cluster.partitions_for_topic(topic) is None:
             return self._topics.missing(topic)
+        # A broker that stops says last that none of its partitions has a leader: it is away then, which says more.
+        if cluster.available_partitions_for_topic(topic) and (leaderless := without_leader(cluster, topic)):
+            return leaderless
         if isinstance(error, BrokerResponseError):
             return VmwatchError(f"topic {topic}: {words(error)}")
         return self._troubles.unreachable(error)

@@ -40,6 +40,8 @@ async def deliver(kafka: "Kafka", batches: Batches, watch: Watch) -> None:
             states = await _right_states(kafka, sending, watch, troubles)
             chosen = watch.chooses(kafka)
             while (batch := await _next(batches, impatient=states.unsettled())) is not None:
+                if states.outdated(batch):
+                    states = await _right_states(kafka, sending, watch, troubles)
                 records = map(partial(_record, kafka), filter(chosen, batch))
                 _tell(kafka, watch, await sending.send(chain(records, states.after(batch), states.settled())))
         finally:

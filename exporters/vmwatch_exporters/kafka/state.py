@@ -48,19 +48,21 @@ Key = tuple[str, str]
 class States:
     """What has to be sent to *topic*, given what *watch* knows; nothing if *topic* is empty.
 
-    *concerns* says of a host and a domain whether they belong into the topic.
+    *concerns* says of a host and a domain whether they belong into the topic.  Only hosts that are watched now are ours
+    to speak about: one that was may be another vmwatch's by now.
     """
 
     def __init__(self, topic: str, watch: Watch, concerns: Callable[[str, Domain], bool]) -> None:
         self._concerns = concerns
         self._topic = topic
         self._watch = watch
-        hosts = {status.host for status in watch.hosts()} | set(watch.known().hosts)
-        self._unsettled: dict[str, dict[str, bytes]] = {host: {} for host in hosts if topic}
+        self._hosts = _watched(watch) if topic else frozenset()
+        self._others: set[str] = set()
+        self._unsettled: dict[str, dict[str, bytes]] = {host: {} for host in self._hosts}
 
     def ours(self, key: bytes) -> bool:
         """Say whether a record with this *key* is about a host that is ours to speak about."""
-        return _parted(key)[0] in self._unsettled
+        return _parted(key)[0] in self._hosts
 
     def differing(self, stored: Mapping[bytes, bytes]) -> Iterator[Record]:
         """Yield what the topic does not say of domains that are known, if it has *stored* values by key."""
@@ -88,21 +90,35 @@ class States:
                 if _present(known, (host, uuid)) is None:
                     yield self._record((host, uuid))
 
+    def outdated(self, batch: Sequence[Event]) -> bool:
+        """Say whether *batch* is about a host that is ours since the topic was read: it has to be read again."""
+        if not self._topic:
+            return False
+        new = {event.host for event in batch if isinstance(event, DomainEvent)} - self._hosts - self._others
+        self._others |= new
+        return bool(new & _watched(self._watch)) if new else False
+
     def after(self, batch: Sequence[Event]) -> Iterator[Record]:
-        """Yield the states of all domains that *batch* is about, on all hosts that have them."""
-        if self._topic:
-            known = self._watch.known()
-            for host, uuid in _touched(batch, known):
-                domain = known.domain(host, uuid)
-                if domain is None or self._wanted(host, domain):
-                    yield self._record((host, uuid))
+        """Yield the states of all domains that *batch* is about, on all hosts that have them.
+
+        One that is not chosen any more, as it has another name, has none.
+        """
+        if not self._topic:
+            return
+        known = self._watch.known()
+        about = _about(batch)
+        for key in about | _elsewhere(about, known):
+            domain = known.domain(*key)
+            if key[0] in self._hosts and (key in about or domain is None or self._wanted(key[0], domain)):
+                yield self._record(key)
 
     def _wanted(self, host: str, domain: KnownDomain) -> bool:
         return self._concerns(host, Domain(domain.uuid, domain.name, domain.id))
 
     def _record(self, key: Key) -> Record:
         domain = _present(self._watch.known(), key)
-        value = None if domain is None else _encoder.encode(self._value(key[0], domain))
+        there = domain is not None and self._wanted(key[0], domain)
+        value = _encoder.encode(self._value(key[0], domain)) if domain and there else None
         key_bytes = "/".join(key).encode("utf-8", "replace")
         return Record(self._topic, key_bytes, value, _HEADERS, time.time_ns() // 1_000_000)
 
@@ -151,14 +167,20 @@ def _listed_in_this_run(known: KnownState, host: str) -> bool:
     return listed_at is not None and listed_at.monotonic is not None  # which no time has that was read from the journal
 
 
-def _touched(batch: Iterable[Event], known: KnownState) -> Iterable[Key]:
-    about = {
+def _watched(watch: Watch) -> frozenset[str]:
+    return frozenset(status.host for status in watch.hosts())
+
+
+def _about(batch: Iterable[Event]) -> dict[Key, None]:
+    return {
         (event.host, event.domain.uuid): None
         for event in batch
         if isinstance(event, DomainEvent) and not isinstance(event, DomainSampled)
     }
-    elsewhere = {(host, uuid): None for _host, uuid in about for host, _domain in known.everywhere(uuid)}
-    return about | elsewhere
+
+
+def _elsewhere(about: Iterable[Key], known: KnownState) -> dict[Key, None]:
+    return {(host, uuid): None for _host, uuid in about for host, _domain in known.everywhere(uuid)}
 
 
 def _says(stored: bytes | None, value: DomainState) -> bool:

@@ -5,6 +5,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote_plus, urlencode
@@ -16,6 +17,7 @@ from vmwatch.errors import VmwatchError
 from vmwatch.threads import Worker
 from vmwatch_exporters.kafka.faults import TokenError, words
 
+MOST_BYTES = 64 * 1024
 FRESH_SECONDS = 10.0
 """A token that ends sooner is not used any more."""
 
@@ -59,11 +61,11 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka asks for 
     def _fetch(self) -> tuple[str, float]:
         try:
             with self._opener.open(self._request(), timeout=self._timeout_seconds) as answer:
-                told = json.load(answer)
-            return str(told["access_token"]), float(told.get("expires_in", 0))
+                told = json.loads(answer.read(MOST_BYTES))
+            return str(told["access_token"]), max(0.0, float(told.get("expires_in", 0)))
         except HTTPError as error:
             raise TokenError(f"token_endpoint: refused with status {error.code}{_error_code(error)}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, HTTPException):
             raise TokenError("token_endpoint: the answer is no token") from None
         except URLError as error:
             raise TokenError(f"token_endpoint: {_network_reason(error.reason)}") from None
@@ -93,7 +95,8 @@ def _network_reason(error: str | BaseException) -> str:
 
 def _error_code(error: HTTPError) -> str:
     try:
-        told: Any = json.load(error)
+        with error:
+            told: Any = json.loads(error.read(MOST_BYTES))
         return f" ({told['error']})"
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, RecursionError, HTTPException, OSError):
         return ""

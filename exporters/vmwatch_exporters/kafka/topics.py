@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 from msgspec import Struct
 
@@ -47,11 +48,14 @@ class Topics(Struct, frozen=True):
             await self._create(missing, connection)
 
     async def look(self, client: AIOKafkaClient) -> list[Topic]:
-        """Return the topics that have to be made; VmwatchError if they may not."""
-        there = (await client.fetch_all_metadata()).topics()
-        missing = [topic for topic in self.topics if topic.name not in there]
+        """Return the topics that have to be made; VmwatchError if they may not, or one cannot be written to now."""
+        cluster = await client.fetch_all_metadata()
+        missing = [topic for topic in self.topics if topic.name not in cluster.topics()]
         if missing and not self.create:
             raise self.missing(missing[0].name)
+        for topic in self.topics:
+            if leaderless := without_leader(cluster, topic.name):
+                raise leaderless  # at once: what is sent to its other partitions would be sent again with each try
         return missing
 
     def missing(self, name: str) -> VmwatchError:
@@ -88,3 +92,12 @@ class Topics(Struct, frozen=True):
         assignments: dict[int, list[int]] | None
         assignments = {} if -1 in (partitions, replicas) else None  # aiokafka refuses None beside the brokers' defaults
         return NewTopic(topic.name, partitions, replicas, assignments, dict(topic.settings))
+
+
+def without_leader(cluster: ClusterMetadata, topic: str) -> VmwatchError | None:
+    """Return the error that says which partitions of *topic* have no leader; None where all have one."""
+    everyone = cluster.partitions_for_topic(topic) or set()
+    lost = sorted(everyone - (cluster.available_partitions_for_topic(topic) or set()))
+    if not lost:
+        return None
+    return VmwatchError(f"topic {topic}: no leader for partition {', '.join(map(str, lost))} (are its brokers up?)")
