@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.beds.kafka import Broker, Quorum
@@ -59,6 +60,13 @@ class Cluster:
             await administrator.close()
         leaders = {one["partition"]: one["leader"] for one in description["partitions"]}
         return self.brokers[NODES.index(leaders[partition])]
+
+    async def ends(self, topic: str, partitions: Sequence[int]) -> list[int]:
+        """Return behind which offset each of the *partitions* of *topic* ends."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=",".join(self.bootstrap))
+        async with consumer:
+            ends = await consumer.end_offsets([TopicPartition(topic, one) for one in partitions])
+        return [*ends.values()]
 
     def close(self) -> None:
         """End them; nothing of them is left."""
