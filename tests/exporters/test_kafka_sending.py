@@ -15,7 +15,7 @@ from tests.exporters.kafka_brokers import BATCH_RECORDS, Brokers, record, refusi
 from vmwatch.errors import VmwatchError
 from vmwatch_exporters.kafka.faults import InvalidRecordError
 from vmwatch_exporters.kafka.records import Record
-from vmwatch_exporters.kafka.sending import NO_TIMESTAMP, SLICE
+from vmwatch_exporters.kafka.sending import EARLIEST_MS, NO_TIMESTAMP, SLICE
 
 RECORDS = [record(number, domain=number % 7) for number in range(1, 101)]
 
@@ -98,6 +98,25 @@ async def test_records_whose_time_is_refused_are_sent_without_one() -> None:
     assert len(brokers.ids()) == 200
     assert brokers.timestamps() == {NO_TIMESTAMP}
     assert [line["event"] for line in logs] == ["kafka refuses our times"]
+
+
+async def test_times_that_several_partitions_refuse_at_once_cost_no_record() -> None:
+    brokers = Brokers(refusing_times(InvalidTimestampError), partitions=100)
+    sending = brokers.sending()
+    await sending.start()
+    assert await sending.send(RECORDS[:7]) == []
+    assert len(brokers.logs) > 1
+    assert len(brokers.ids()) == 7
+
+
+async def test_records_of_a_time_before_vmwatch_have_none() -> None:
+    brokers = Brokers()
+    sending = brokers.sending()
+    await sending.start()
+    await sending.send([RECORDS[0]._replace(timestamp_ms=EARLIEST_MS - 1)])
+    assert brokers.timestamps() == {NO_TIMESTAMP}
+    await sending.send([RECORDS[0]._replace(timestamp_ms=EARLIEST_MS)])
+    assert brokers.timestamps() == {NO_TIMESTAMP, EARLIEST_MS}
 
 
 async def test_a_fault_of_the_topic_is_told_and_nothing_is_skipped() -> None:

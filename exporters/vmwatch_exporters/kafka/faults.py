@@ -21,7 +21,7 @@ class InvalidRecordError(errors.BrokerResponseError):  # type: ignore[misc]
 
     errno = 87
     message = "INVALID_RECORD"
-    description = "The record has failed the validation on the broker and hence was rejected."
+    description = "a record is not what the broker takes for valid"
 
 
 class Remedy(Enum):

@@ -24,6 +24,9 @@ from vmwatch_exporters.kafka.topics import Topics, without_leader
 from vmwatch_exporters.kafka.troubles import Troubles
 
 NO_TIMESTAMP = -1
+EARLIEST_MS = 1_672_531_200_000
+"""2023: then there was no vmwatch, so the clock was wrong, and a topic that goes by it would soon delete the record."""
+
 SLICE = 50
 """How many records are made between two looks at the loop: about a millisecond's work."""
 
@@ -41,7 +44,8 @@ class Lane:
     """What waits for one partition of one topic.
 
     The first *under_way* records are in the batch under way, or in the one that failed with *error*; the first *alone*
-    go one by one.  *renewed* says that nothing was acknowledged since the last new producer.
+    go one by one.  *timeless* says that the last batch had no times, *renewed* that nothing was acknowledged since the
+    last new producer.
     """
 
     def __init__(self, topic: str, partition: int) -> None:
@@ -51,6 +55,7 @@ class Lane:
         self.under_way = 0
         self.alone = 0
         self.error: BaseException | None = None
+        self.timeless = False
         self.renewed = False
 
     def done(self) -> None:
@@ -152,9 +157,11 @@ class Sending:
     def _batch(self, lane: Lane) -> tuple[BatchBuilder, int]:
         """Return the next batch of *lane* and how many records are in it."""
         batch = self._producer.inner.create_batch()
+        lane.timeless = self._timeless
         count = 0
         for record in islice(lane.records, 1 if lane.alone else None):
-            timestamp = NO_TIMESTAMP if self._timeless else record.timestamp_ms
+            wrong = self._timeless or record.timestamp_ms < EARLIEST_MS
+            timestamp = NO_TIMESTAMP if wrong else record.timestamp_ms
             if batch.append(timestamp=timestamp, key=record.key, value=record.value, headers=record.headers) is None:
                 break
             count += 1
@@ -164,11 +171,11 @@ class Sending:
     def _mend(self, lane: Lane, error: BaseException) -> list[Refusal]:
         """Do what there is to do about *error* in *lane*, return what is refused; VmwatchError if that is to wait."""
         action = remedy(error)
-        if action is Remedy.SKIP or (action is Remedy.UNTIME and self._timeless):
+        if action is Remedy.SKIP or (action is Remedy.UNTIME and lane.timeless):
             return self._single_out(lane, error)
         if action is Remedy.WAIT or lane.renewed:
             raise self._fault(lane.topic, error) from error
-        if action is Remedy.UNTIME:
+        if action is Remedy.UNTIME and not self._timeless:
             self._timeless = True
             log.warning("kafka refuses our times", topic=lane.topic, reason=words(error))
         lane.renewed = action is Remedy.RENEW

@@ -90,7 +90,7 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 def _network_reason(error: str | BaseException) -> str:
-    return words(error) if isinstance(error, BaseException) else error
+    return words(error).replace("the broker", "the server") if isinstance(error, BaseException) else error
 
 
 def _error_code(error: HTTPError) -> str:
