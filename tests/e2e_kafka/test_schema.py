@@ -21,9 +21,9 @@ _EXPORTER = """
 type = "kafka"
 brokers = ["{broker}"]
 content_mode = "{mode}"
-topic = "{mode}.events"
-state_topic = "{mode}.state"
-samples_topic = "{mode}.samples"
+topic = "described-{mode}.events"
+state_topic = "described-{mode}.state"
+samples_topic = "described-{mode}.samples"
 create_topics = true
 """
 
@@ -64,12 +64,14 @@ def topics(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     exporters = "".join(_EXPORTER.format(mode=mode, broker=broker.bootstrap) for mode in MODES)
     with Vmwatch(folder, "demo", configuration=f"[stats]\ninterval = 1\n{exporters}") as vmwatch:
         for mode in MODES:
-            broker.read_until(f"{mode}.events", lambda records: len(records) >= EVENTS)
-            broker.read_until(f"{mode}.samples", lambda records: len(records) >= EVENTS)
-            broker.read_until(f"{mode}.state", lambda records: any(one.value is None for one in records))
+            broker.read_until(f"described-{mode}.events", lambda records: len(records) >= EVENTS)
+            broker.read_until(f"described-{mode}.samples", lambda records: len(records) >= EVENTS)
+            broker.read_until(f"described-{mode}.state", lambda records: any(one.value is None for one in records))
         vmwatch.terminate()
     return {
-        f"{mode}.{what}": broker.read_all(f"{mode}.{what}") for mode in MODES for what in ("events", "samples", "state")
+        f"described-{mode}.{what}": broker.read_all(f"described-{mode}.{what}")
+        for mode in MODES
+        for what in ("events", "samples", "state")
     }
 
 
@@ -79,7 +81,7 @@ def test_each_record_is_one_message_of_its_channel(
     topics: Mapping[str, Sequence[Record]], tmp_path: Path, mode: str, topic: str, channel: str
 ) -> None:
     described = Described(schema(tmp_path, "--asyncapi"), channel)
-    records = topics[f"{mode}.{topic}"]
+    records = topics[f"described-{mode}.{topic}"]
     assert records
     for record in records:
         assert len(described.suit(*parts(record))) == 1, record
@@ -91,6 +93,6 @@ def test_each_event_is_one_of_the_schema(
     topics: Mapping[str, Sequence[Record]], tmp_path: Path, mode: str, topic: str
 ) -> None:
     validator = Draft202012Validator(schema(tmp_path))
-    for record in topics[f"{mode}.{topic}"]:
+    for record in topics[f"described-{mode}.{topic}"]:
         _headers, value = parts(record)
         validator.validate(value["data"] if mode == "structured" else value)

@@ -54,14 +54,15 @@ def test_whatever_the_clock_shows_all_is_delivered_once_and_in_order(
 ) -> None:
     clock = Clock(tmp_path / "clock")
     clock.set(CLOCKS[0])
-    broker.create_topic("clock", partitions=3)  # one that goes by our clock, as topics do that we have not made
-    vmwatch = fed(tmp_path, [broker.bootstrap], "clock", "--rate=500", environment=clock.environment)
+    topic = tmp_path.name
+    broker.create_topic(topic, partitions=3)  # one that goes by our clock, as topics do that we have not made
+    vmwatch = fed(tmp_path, [broker.bootstrap], topic, "--rate=500", environment=clock.environment)
     with vmwatch:
         goes_on(vmwatch)
         for shows in CLOCKS[1:]:
             clock.set(shows)
             goes_on(vmwatch, 500)
-        counts = proven(vmwatch, broker.bootstrap, "clock")
+        counts = proven(vmwatch, broker.bootstrap, topic)
     times = [event.time for event in hosts_events(committed(vmwatch))]
     counted(f"the clock showed {', '.join(CLOCKS)}; events are of {', '.join(shown(vmwatch))}")
     assert times == sorted(times), "time never decreases"
