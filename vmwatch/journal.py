@@ -166,8 +166,12 @@ class Journal:
     def _refused(self, error: sqlite3.Error | OSError) -> None:
         if not self._place.trouble:
             log.error("journal not writable", reason=str(error), path=str(self._place.path), waiting=len(self._waiting))
+        self._note(error)
+
+    def _note(self, error: Exception) -> None:
         self._place.note(error)
-        self._something.set()
+        if self._place.damaged:
+            self._something.set()  # so that a new file is begun
 
     async def _begin_anew(self) -> bool:
         """Put a new file in the place of the damaged one; all that is known goes there with the next group."""
@@ -239,8 +243,7 @@ class Journal:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            self._place.note(error)
-            self._something.set()
+            self._note(error)
             return []
 
     async def since(self, position: int) -> AsyncIterator[tuple[int, Event]]:
