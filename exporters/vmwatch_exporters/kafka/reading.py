@@ -41,17 +41,19 @@ async def _read(
 ) -> dict[bytes, bytes]:
     values: dict[bytes, bytes] = {}
     async with asyncio.timeout(patience_seconds):
-        before, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        at, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
     consumer.assign(partitions)
     for partition in partitions:
-        consumer.seek(partition, before[partition])
-    moved = asyncio.get_running_loop().time()
-    while waiting := [one for one in partitions if await consumer.position(one) < ends[one]]:
+        consumer.seek(partition, at[partition])
+    loop = asyncio.get_running_loop()
+    moved = loop.time()
+    while waiting := [one for one in partitions if at[one] < ends[one]]:
         batches = await consumer.getmany(*waiting, timeout_ms=LOOK_MILLISECONDS, max_records=MAX_RECORDS)
-        at = {one: await consumer.position(one) for one in waiting}  # past what is no record too, as transactions leave
+        before = at  # what is no record is passed too, as transactions leave it
+        at = at | {one: await consumer.position(one) for one in waiting}
         if at != before:
-            before, moved = at, asyncio.get_running_loop().time()
-        elif asyncio.get_running_loop().time() - moved > patience_seconds:
+            moved = loop.time()
+        elif loop.time() - moved > patience_seconds:
             raise TimeoutError
         for records in batches.values():
             for record in records:
